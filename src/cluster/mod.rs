@@ -1,0 +1,1 @@
+//! The Kubernetes side: the only code that names `kube`.

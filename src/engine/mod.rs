@@ -1,0 +1,21 @@
+//! The pure core: what is desired, what is live, and what to do about the difference.
+//!
+//! No async, no clock, no randomness, no files, no network and no environment in here: time arrives as an argument,
+//! everything else as an [`event::Event`], and what is to be done leaves as an [`effect::Effect`]. `tests/tidy.rs`
+//! checks that nothing in this folder names a library that could break the rule.
+
+pub mod application;
+pub mod desired;
+pub mod effect;
+pub mod event;
+pub mod hash;
+pub mod health;
+pub mod ids;
+pub mod live;
+pub mod names;
+pub mod record;
+pub mod redact;
+pub mod revision;
+pub mod status;
+pub mod time;
+pub mod view;

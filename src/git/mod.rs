@@ -1,0 +1,1 @@
+//! The Git side: the only code that names `gix`.

