@@ -35,7 +35,7 @@ impl std::fmt::Display for Origin {
 }
 
 /// One object that an application desires.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredObject {
     /// Which object; the namespace is filled in.
     pub key: ObjectKey,

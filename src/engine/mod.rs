@@ -5,17 +5,36 @@
 //! checks that nothing in this folder names a library that could break the rule.
 
 pub mod application;
+mod apps;
+pub mod backoff;
+pub mod contest;
 pub mod desired;
+mod diff;
 pub mod effect;
 pub mod event;
 pub mod hash;
+mod heal;
 pub mod health;
 pub mod ids;
+
 pub mod live;
 pub mod names;
+mod observe;
+pub mod options;
+mod prune;
 pub mod record;
 pub mod redact;
+mod report;
+pub mod repository;
 pub mod revision;
+pub mod semver;
+pub mod settings;
+mod sources;
+mod state;
 pub mod status;
+mod step;
+mod sync;
 pub mod time;
 pub mod view;
+
+pub use step::Engine;
