@@ -5,6 +5,8 @@
 //! checks that nothing in this folder names a library that could break the rule.
 
 pub mod application;
+pub mod backoff;
+pub mod contest;
 pub mod desired;
 pub mod effect;
 pub mod event;

@@ -18,7 +18,9 @@ const CASES: [(&str, &str); 7] = [
 fn describe(health: Option<&Health>) -> String {
     health.map_or_else(
         || "none".to_owned(),
-        |health| format!("{} {}", health.code.as_str(), health.message.as_deref().unwrap_or_default()).trim().to_owned(),
+        |health| {
+            format!("{} {}", health.code.as_str(), health.message.as_deref().unwrap_or_default()).trim().to_owned()
+        },
     )
 }
 
