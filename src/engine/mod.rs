@@ -16,7 +16,6 @@ pub mod hash;
 mod heal;
 pub mod health;
 pub mod ids;
-
 pub mod live;
 pub mod names;
 mod observe;
