@@ -30,10 +30,7 @@ pub(super) fn write(
 }
 
 /// Calls `each` with every record, in the order of the keys.
-pub(super) fn scan(
-    txn: &ReadTransaction,
-    mut each: impl FnMut(AppKey, ApplicationRecord),
-) -> Result<(), StoreError> {
+pub(super) fn scan(txn: &ReadTransaction, mut each: impl FnMut(AppKey, ApplicationRecord)) -> Result<(), StoreError> {
     for entry in txn.open_table(TABLE)?.iter()? {
         let (key, value) = entry?;
         let (namespace, name) = key.value();

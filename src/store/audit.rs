@@ -32,10 +32,7 @@ pub(super) fn write(txn: &WriteTransaction, entries: &[&AuditEntry], limit: u64)
 }
 
 /// Calls `each` with the newest entries, the newest first, until it returns `false`.
-pub(super) fn newest(
-    txn: &ReadTransaction,
-    mut each: impl FnMut(u64, AuditEntry) -> bool,
-) -> Result<(), StoreError> {
+pub(super) fn newest(txn: &ReadTransaction, mut each: impl FnMut(u64, AuditEntry) -> bool) -> Result<(), StoreError> {
     for entry in txn.open_table(TABLE)?.iter()?.rev() {
         let (number, value) = entry?;
         if !each(number.value(), codec::decode(NAME, value.value())?) {

@@ -6,8 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Builder, ConcurrencyMode, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase,
-    ReadableTableMetadata,
+    Builder, ConcurrencyMode, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTableMetadata,
 };
 
 use crate::engine::ids::{AppKey, ObjectKey};

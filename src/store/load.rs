@@ -14,7 +14,8 @@ use super::{applications, audit, meta, objects, positions, sources};
 /// One consistent view of all tables but the manifests and the audit trail.
 pub(super) fn snapshot(db: &Database) -> Result<StoreSnapshot, StoreError> {
     let txn = db.begin_read()?;
-    let mut snapshot = StoreSnapshot { complete: meta::complete(&txn)?, epoch: meta::epoch(&txn)?, ..Default::default() };
+    let mut snapshot =
+        StoreSnapshot { complete: meta::complete(&txn)?, epoch: meta::epoch(&txn)?, ..Default::default() };
     let mut names = Names::default();
     applications::scan(&txn, |key, record| snapshot.applications.push((names.app(&key), record)))?;
     objects::scan(&txn, |key, record| snapshot.objects.push((names.object(&key), names.record(record))))?;

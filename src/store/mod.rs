@@ -19,6 +19,7 @@ mod meta;
 mod objects;
 mod open;
 mod positions;
+mod row;
 mod schema;
 mod sources;
 

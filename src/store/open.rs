@@ -156,11 +156,7 @@ fn attempt(open: impl FnOnce() -> Result<Database, DatabaseError>) -> Result<Att
     }
 }
 
-fn finish(
-    opened: Opened,
-    set_aside: Option<SetAside>,
-    folder: &Path,
-) -> Result<(Database, OpenReport), OpenError> {
+fn finish(opened: Opened, set_aside: Option<SetAside>, folder: &Path) -> Result<(Database, OpenReport), OpenError> {
     let report = opened.report(set_aside);
     if report.created {
         // A new name is only durable with its folder.

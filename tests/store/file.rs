@@ -87,7 +87,8 @@ fn a_truncated_file_is_set_aside_untouched() {
     let (_folder, path) = place();
     filled(&path);
     let whole = fs::read(&path).unwrap();
-    let mut lengths: Vec<usize> = vec![1, 63, 64, 320, 511, 512, 4095, 4096, 4097, 8192, whole.len() / 2, whole.len() - 1];
+    let mut lengths: Vec<usize> =
+        vec![1, 63, 64, 320, 511, 512, 4095, 4096, 4097, 8192, whole.len() / 2, whole.len() - 1];
     let mut rng = StdRng::seed_from_u64(2);
     lengths.extend((0..20).map(|_| rng.random_range(1..whole.len())));
     for length in lengths {
@@ -166,7 +167,8 @@ fn a_newer_file_is_set_aside_untouched() {
 
 #[test]
 fn a_record_that_cannot_be_read_is_found_when_opening() {
-    type Objects = redb::TableDefinition<'static, (&'static str, &'static str, &'static str, &'static str), &'static [u8]>;
+    type Objects =
+        redb::TableDefinition<'static, (&'static str, &'static str, &'static str, &'static str), &'static [u8]>;
     let objects: Objects = redb::TableDefinition::new("objects");
     let (_folder, path) = place();
     filled(&path);

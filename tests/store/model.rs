@@ -161,15 +161,16 @@ fn random_source(rng: &mut StdRng) -> SourceRecord {
 }
 
 fn random_application(rng: &mut StdRng) -> ApplicationRecord {
-    let reads = (0..rng.random_range(0..60)).map(|number| {
+    let mut reads = Vec::new();
+    for number in 0..rng.random_range(0..60) {
         let id = rng.random::<bool>().then(|| format!("{:040x}", rng.random::<u128>()).into());
-        (format!("apps/shop/file-{number}.yaml").into(), id)
-    });
+        reads.push((format!("apps/shop/file-{number}.yaml").into(), id));
+    }
     ApplicationRecord {
         uid: format!("{:032x}", rng.random::<u128>()),
         source: rng.random::<bool>().then(|| random_hash(rng)),
         revision: Revision::parse(&format!("{:040x}", rng.random::<u128>())),
-        inputs: Some(RenderInputs { options: None, reads: reads.collect() }.into()),
+        inputs: Some(RenderInputs { options: None, reads }.into()),
     }
 }
 

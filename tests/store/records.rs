@@ -32,7 +32,12 @@ fn app() -> impl Strategy<Value = AppKey> {
 }
 
 fn object() -> impl Strategy<Value = ObjectKey> {
-    (text(), text(), text(), text()).prop_map(|(group, kind, namespace, name)| ObjectKey { group, kind, namespace, name })
+    (text(), text(), text(), text()).prop_map(|(group, kind, namespace, name)| ObjectKey {
+        group,
+        kind,
+        namespace,
+        name,
+    })
 }
 
 fn live() -> impl Strategy<Value = LiveRecord> {
@@ -58,13 +63,8 @@ fn live() -> impl Strategy<Value = LiveRecord> {
 }
 
 fn record() -> impl Strategy<Value = ObjectRecord> {
-    let stage = prop::sample::select(vec![
-        Stage::Namespace,
-        Stage::Definition,
-        Stage::Base,
-        Stage::Workload,
-        Stage::Extension,
-    ]);
+    let stage =
+        prop::sample::select(vec![Stage::Namespace, Stage::Definition, Stage::Base, Stage::Workload, Stage::Extension]);
     let expected = (hash(), hash()).prop_map(|(desired, footprint)| Expected { desired, footprint });
     (app(), text(), of(hash()), stage, any::<bool>(), of(expected), of(live()), any::<bool>()).prop_map(
         |(app, version, desired, stage, no_prune, expected, live, in_doubt)| ObjectRecord {
