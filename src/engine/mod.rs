@@ -16,6 +16,7 @@ pub mod names;
 pub mod record;
 pub mod redact;
 pub mod revision;
+pub mod semver;
 pub mod status;
 pub mod time;
 pub mod view;
