@@ -13,6 +13,7 @@ pub mod event;
 pub mod hash;
 pub mod health;
 pub mod ids;
+pub mod lease;
 pub mod live;
 pub mod names;
 pub mod record;
