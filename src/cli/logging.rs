@@ -38,6 +38,14 @@ where
 
 /// Reads `--log-level`.
 fn targets(text: &str) -> Result<Targets, String> {
+    for directive in text.split(',').map(str::trim) {
+        // Targets takes a word that is no level for the name of a target, and would then log that one only.
+        if directive.is_empty() || !directive.contains('=') && directive.parse::<LevelFilter>().is_err() {
+            return Err(format!(
+                "--log-level: {directive:?} is neither a level (error, warn, info, debug, trace, off) nor target=level"
+            ));
+        }
+    }
     let targets: Targets = text.parse().map_err(|error| format!("--log-level: {text:?} can't be read: {error}"))?;
     let quiet = CHATTY_TARGETS.into_iter().filter(|target| !text.contains(target));
     Ok(targets.with_targets(quiet.map(|target| (target, LevelFilter::WARN)).collect::<Vec<_>>()))
@@ -84,7 +92,7 @@ mod tests {
             let text = logged(LogFormat::Json, level, || {
                 tracing::warn!(target: "kube_client::client", "hunter2");
                 tracing::trace!(target: "kube_client::client::x", "hunter2");
-                tracing::error!(target: "kube_client::client", "seen");
+                tracing::error!(target: "kube_client::client::x", "seen");
             });
             assert!(!text.contains("hunter2") && text.contains("seen"), "{level}: {text}");
         }
@@ -110,7 +118,9 @@ mod tests {
 
     #[test]
     fn malformed_levels_are_refused() {
-        assert!(targets("loud").is_err());
+        for bad in ["", "loud", "info,", "info,loud"] {
+            assert!(targets(bad).is_err(), "{bad:?}");
+        }
         assert!(targets("info,kube=nothing").unwrap_err().contains("--log-level"));
     }
 }
