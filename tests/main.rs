@@ -1,4 +1,5 @@
 //! The one test binary; modules by subject.
 
 mod cli;
+mod store;
 mod tidy;
