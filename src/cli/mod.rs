@@ -19,6 +19,7 @@ mod logging;
 mod output;
 mod probe;
 mod run;
+mod store;
 mod table;
 mod version;
 
@@ -38,6 +39,8 @@ enum Command {
     Probe(probe::Probe),
     /// Show what a running agent sees
     Get(get::Get),
+    /// Look into an agent's store
+    Store(store::Store),
     /// Print the version
     Version,
 }
@@ -60,9 +63,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// The whole command line of `driftless`, for documentation.
+/// The whole command line of `driftless`.
 pub fn command() -> clap::Command {
-    Cli::command()
+    // Help is pasted into issues: it names the environment's variables and not what is in them.
+    Cli::command().mut_subcommands(|command| command.mut_args(|arg| arg.hide_env_values(true)))
 }
 
 impl Command {
@@ -71,6 +75,7 @@ impl Command {
             Self::Run(settings) => run::run(*settings),
             Self::Probe(probe) => probe.run(),
             Self::Get(get) => get.run(),
+            Self::Store(store) => store.run(),
             Self::Version => version::run(),
         }
     }
@@ -83,13 +88,13 @@ enum ParseError {
 
 /// Parses once for the name of the settings file, and again with that file's values as defaults.
 fn parse(args: &[OsString]) -> Result<Cli, ParseError> {
-    let matches = Cli::command().try_get_matches_from(args).map_err(ParseError::Usage)?;
+    let matches = command().try_get_matches_from(args).map_err(ParseError::Usage)?;
     let file = matches.subcommand_matches("run").and_then(|run| run.get_one::<PathBuf>("config")).cloned();
     let Some(file) = file else {
         return Cli::from_arg_matches(&matches).map_err(ParseError::Usage);
     };
     let mut read = Ok(());
-    let command = Cli::command().mut_subcommand("run", |run| {
+    let command = command().mut_subcommand("run", |run| {
         settings::with_defaults(run.clone(), &file).unwrap_or_else(|error| {
             read = Err(error);
             run

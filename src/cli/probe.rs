@@ -19,13 +19,7 @@ pub(super) struct Probe {
     #[arg(default_value = "readyz")]
     endpoint: Endpoint,
     /// Address on which the agent listens for health checks; asked on loopback
-    #[arg(
-        long,
-        env = "DRIFTLESS_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "0.0.0.0:8080",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "DRIFTLESS_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
 }
 

@@ -128,7 +128,10 @@ async fn an_application_is_shown_with_conditions_and_objects() {
 #[tokio::test]
 async fn an_application_must_be_named_without_doubt() {
     let agent = agent(shop(), Vec::new()).await;
-    agent.get(&["app", "shop"]).await.failed(1, "several namespaces: argocd, driftless\nhint: choose one with --namespace");
+    agent
+        .get(&["app", "shop"])
+        .await
+        .failed(1, "several namespaces: argocd, driftless\nhint: choose one with --namespace");
     agent.get(&["app", "none"]).await.failed(1, "serves no application \"none\"");
     agent.get(&["app", "argocd/none"]).await.failed(1, "serves no application \"none\"");
 }
@@ -171,7 +174,9 @@ async fn a_probe_says_what_the_agent_says() {
 async fn nobody_at_home_is_an_error_with_advice() {
     // A port that was free a moment ago and refuses connections.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    driftless(&["probe", &format!("--listen={closed}")]).await.failed(1, &format!("no agent answers at http://{closed}"));
+    driftless(&["probe", &format!("--listen={closed}")])
+        .await
+        .failed(1, &format!("no agent answers at http://{closed}"));
     driftless(&["get", "apps", &format!("--api-url=http://{closed}")]).await.failed(1, "hint: in a cluster: `kubectl");
     driftless(&["get", "apps", "--api-url=https://127.0.0.1:1"]).await.failed(2, "speaks no TLS");
 }

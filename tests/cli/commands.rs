@@ -65,7 +65,9 @@ async fn the_version_is_told() {
 #[tokio::test]
 async fn help_names_flag_variable_default_and_unit() {
     let help = driftless(&["run", "--help"]).await.succeeded();
-    for text in ["--poll-interval <DURATION>", "DRIFTLESS_POLL_INTERVAL", "[default: 2m]", "--config <FILE>", "Election:"] {
+    for text in
+        ["--poll-interval <DURATION>", "DRIFTLESS_POLL_INTERVAL", "[default: 2m]", "--config <FILE>", "Election:"]
+    {
         assert!(help.contains(text), "{text} is not in\n{help}");
     }
     let help = with_env(&["run", "--help"], &[("DRIFTLESS_CONTEXT", "private-name")]).await.succeeded();
@@ -74,9 +76,13 @@ async fn help_names_flag_variable_default_and_unit() {
 
 #[tokio::test]
 async fn mistakes_on_the_command_line_exit_with_2() {
-    driftless(&["run", "--poll-interval=soon"]).await.failed(2, "'soon' for '--poll-interval <DURATION>': write a number");
+    driftless(&["run", "--poll-interval=soon"])
+        .await
+        .failed(2, "'soon' for '--poll-interval <DURATION>': write a number");
     driftless(&["run", "--nonsense"]).await.failed(2, "--nonsense");
-    driftless(&["run", "--api-listen=0.0.0.0:8081"]).await.failed(2, "--api-listen: 0.0.0.0:8081 is not a loopback address");
+    driftless(&["run", "--api-listen=0.0.0.0:8081"])
+        .await
+        .failed(2, "--api-listen: 0.0.0.0:8081 is not a loopback address");
     driftless(&["run", "--log-level=loud"]).await.failed(2, "--log-level: \"loud\"");
     with_env(&["run"], &[("DRIFTLESS_APPLY_CONCURRENCY", "65")]).await.failed(2, "65");
     assert_eq!(driftless(&[]).await.code, Some(2));
@@ -103,7 +109,8 @@ async fn mistakes_in_the_settings_file_name_the_file() {
 #[tokio::test]
 async fn a_reader_that_goes_away_is_no_failure() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_driftless"));
-    let mut child = command.args(["run", "--help"]).env_clear().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.args(["run", "--help"]).env_clear().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");

@@ -86,7 +86,10 @@ fn the_base_may_deploy_nothing() {
             let verbs = strings(&rule["verbs"]);
             let resources = strings(&rule["resources"]);
             assert!(!verbs.contains(&"*") && !resources.contains(&"*") && !strings(&rule["apiGroups"]).contains(&"*"));
-            assert!(!verbs.contains(&"delete") && !verbs.contains(&"impersonate") && !verbs.contains(&"escalate"), "{rule}");
+            assert!(
+                !verbs.contains(&"delete") && !verbs.contains(&"impersonate") && !verbs.contains(&"escalate"),
+                "{rule}"
+            );
             if resources.contains(&"leases") && verbs != ["create"] {
                 assert_eq!(strings(&rule["resourceNames"]), ["driftless"]);
             }
@@ -99,7 +102,10 @@ fn the_base_may_deploy_nothing() {
 fn pods_are_confined() {
     let pod = &the("StatefulSet")["spec"]["template"]["spec"];
     let context = &pod["securityContext"];
-    assert_eq!((&context["runAsNonRoot"], &context["seccompProfile"]["type"]), (&true.into(), &"RuntimeDefault".into()));
+    assert_eq!(
+        (&context["runAsNonRoot"], &context["seccompProfile"]["type"]),
+        (&true.into(), &"RuntimeDefault".into())
+    );
     assert!(context["runAsUser"].as_u64().unwrap() > 0);
     for container in pod["containers"].as_array().unwrap() {
         let context = &container["securityContext"];

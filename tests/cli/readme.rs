@@ -49,7 +49,10 @@ fn files_that_are_named_exist() {
     for word in readme.split(|c: char| c.is_whitespace() || matches!(c, '`' | '(' | ')' | ',' | ':' | ';')) {
         let word = word.trim_end_matches('.');
         if ["hack/", "deploy/", "src/", "tests/"].iter().any(|folder| word.starts_with(folder)) {
-            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(word).exists(), "README.md names {word}, which is not there");
+            assert!(
+                Path::new(env!("CARGO_MANIFEST_DIR")).join(word).exists(),
+                "README.md names {word}, which is not there"
+            );
             named += 1;
         }
     }

@@ -104,18 +104,24 @@ pub struct GitSettings {
     /// How long one listing or fetch of a repository may take
     #[arg(long, env = "DRIFTLESS_GIT_TIMEOUT", value_name = "DURATION", default_value = "2m", value_parser = values::positive_duration)]
     pub git_timeout: Duration,
-    /// Largest file that is read, in bytes
-    #[arg(long, env = "DRIFTLESS_GIT_MAX_FILE_SIZE", value_name = "SIZE", default_value = "10Mi")]
+    /// Most bytes that one fetch receives
+    #[arg(long, env = "DRIFTLESS_GIT_MAX_TRANSFER", value_name = "SIZE", default_value = "1Gi")]
+    pub git_max_transfer: Bytes,
+    /// Largest file that is read from a mirror, in bytes
+    #[arg(long, env = "DRIFTLESS_GIT_MAX_FILE_SIZE", value_name = "SIZE", default_value = "16Mi")]
     pub git_max_file_size: Bytes,
-    /// Most files and folders that one application reads
-    #[arg(long, env = "DRIFTLESS_GIT_MAX_FILES", value_name = "N", default_value = "20000", value_parser = count(1, 1_000_000))]
-    pub git_max_files: u32,
+    /// Most files and folders that are looked at in one commit
+    #[arg(long, env = "DRIFTLESS_GIT_MAX_ENTRIES", value_name = "N", default_value = "1000000", value_parser = count(1, 100_000_000))]
+    pub git_max_entries: u32,
     /// Deepest nesting of folders that is read
     #[arg(long, env = "DRIFTLESS_GIT_MAX_DEPTH", value_name = "N", default_value = "64", value_parser = count(1, 1_000))]
     pub git_max_depth: u32,
-    /// Largest mirror of one repository on disk, in bytes
-    #[arg(long, env = "DRIFTLESS_GIT_MAX_MIRROR_SIZE", value_name = "SIZE", default_value = "2Gi")]
-    pub git_max_mirror_size: Bytes,
+    /// Packs of a mirror, of which each fetch adds one, after which it is made anew
+    #[arg(long, env = "DRIFTLESS_GIT_MAX_PACKS", value_name = "N", default_value = "50", value_parser = count(1, 1_000))]
+    pub git_max_packs: u32,
+    /// Most repositories that are mirrored
+    #[arg(long, env = "DRIFTLESS_GIT_MAX_MIRRORS", value_name = "N", default_value = "1000", value_parser = count(1, 100_000))]
+    pub git_max_mirrors: u32,
     /// Host keys for Git over ssh, in OpenSSH's known_hosts format [default: ssh's own files]
     #[arg(long, env = "DRIFTLESS_KNOWN_HOSTS", value_name = "FILE")]
     pub known_hosts: Option<PathBuf>,
@@ -128,12 +134,24 @@ pub struct GitSettings {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Rendering")]
 pub struct RenderSettings {
-    /// Most objects in one application
+    /// Largest file of manifests, in bytes
+    #[arg(long, env = "DRIFTLESS_RENDER_MAX_FILE_SIZE", value_name = "SIZE", default_value = "10Mi")]
+    pub render_max_file_size: Bytes,
+    /// Most files that one application reads
+    #[arg(long, env = "DRIFTLESS_RENDER_MAX_FILES", value_name = "N", default_value = "10000", value_parser = count(1, 1_000_000))]
+    pub render_max_files: u32,
+    /// Most bytes of all files that one application reads
+    #[arg(long, env = "DRIFTLESS_RENDER_MAX_TOTAL_SIZE", value_name = "SIZE", default_value = "100Mi")]
+    pub render_max_total_size: Bytes,
+    /// How many folders a file may be below the path of its application
+    #[arg(long, env = "DRIFTLESS_RENDER_MAX_FOLDER_DEPTH", value_name = "N", default_value = "32", value_parser = count(1, 1_000))]
+    pub render_max_folder_depth: u32,
+    /// Most objects of one application
     #[arg(long, env = "DRIFTLESS_RENDER_MAX_OBJECTS", value_name = "N", default_value = "20000", value_parser = count(1, 1_000_000))]
     pub render_max_objects: u32,
-    /// Most bytes of manifests that one application reads
-    #[arg(long, env = "DRIFTLESS_RENDER_MAX_SIZE", value_name = "SIZE", default_value = "256Mi")]
-    pub render_max_size: Bytes,
+    /// Largest object as canonical JSON, in bytes; what is much larger does not fit into etcd
+    #[arg(long, env = "DRIFTLESS_RENDER_MAX_OBJECT_SIZE", value_name = "SIZE", default_value = "1536Ki")]
+    pub render_max_object_size: Bytes,
 }
 
 /// What keeps pruning safe and heals from fighting.
@@ -161,6 +179,9 @@ pub struct SyncSettings {
     /// Longest pause between heals of a contested object
     #[arg(long, env = "DRIFTLESS_CONTEST_MAX_PAUSE", value_name = "DURATION", default_value = "5m", value_parser = values::positive_duration)]
     pub contest_max_pause: Duration,
+    /// A contested object that needs no heal for this long is contested no more
+    #[arg(long, env = "DRIFTLESS_CONTEST_CALM", value_name = "DURATION", default_value = "5m", value_parser = values::positive_duration)]
+    pub contest_calm: Duration,
 }
 
 /// Where the agent listens.

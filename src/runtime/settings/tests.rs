@@ -129,7 +129,7 @@ fn contradictions_are_refused() {
         (&["--api-listen=[::]:8081"], "not a loopback address"),
         (&["--api-listen=127.0.0.1:8080"], "port of --listen"),
         (&["--contest-min-pause=6m"], "--contest-min-pause"),
-        (&["--lease-duration=4s"], "--lease-duration: 4s is too short"),
+        (&["--lease-duration=5s"], "--lease-duration: is too short"),
         (&["--lease-duration=6500ms"], "whole seconds"),
         (&["--lease-preset=slow", "--lease-request-timeout=6s"], "too short"),
     ];
