@@ -265,7 +265,7 @@ fn functions(code: &str) -> Vec<(String, usize, usize)> {
         let indent = line.len() - trimmed.len();
         let end = lines.iter().enumerate().skip(at).find(|(_, line)| {
             let closing = line.len() - line.trim_start().len() == indent;
-            (closing && line.trim_start().starts_with('}')) || (closing && line.trim_end().ends_with([';', '}']))
+            closing && (line.trim_start().starts_with('}') || line.trim_end().ends_with([';', '}']))
         });
         found.push((name.to_owned(), at + 1, end.map_or(lines.len(), |(end, _)| end) - at + 1));
     }
@@ -461,7 +461,7 @@ mod checks {
             ("a \"b\\\"c\" d // e\nf", "a        d     \nf"),
             ("'a' 'b: /* i\n */ j", "    'b:     \n    j"),
             ("r\"a\\\" b", "      b"),
-            ("r#\"a\"b\"# c", "          c"),
+            ("r#\"a\"b\"# c", "         c"),
             ("for r in x", "for r in x"),
         ];
         for (text, expected) in cases {

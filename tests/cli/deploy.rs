@@ -156,7 +156,7 @@ fn arguments_and_settings_fit_the_program() {
 
     let run = command.find_subcommand("run").unwrap().clone();
     let run = driftless::runtime::settings::with_defaults(run, &deploy().join("base/settings.yaml")).unwrap();
-    let data_dir = run.clone().try_get_matches_from(["run"]).unwrap().get_one::<PathBuf>("data_dir").cloned().unwrap();
+    let data_dir = run.try_get_matches_from(["run"]).unwrap().get_one::<PathBuf>("data_dir").cloned().unwrap();
     let mounts = container["volumeMounts"].as_array().unwrap();
     let mounted = |path: &str| mounts.iter().any(|mount| mount["mountPath"] == path);
     assert!(mounted(data_dir.to_str().unwrap()) && mounted("/etc/driftless") && mounted("/tmp"));
