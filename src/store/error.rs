@@ -69,7 +69,14 @@ impl From<redb::Error> for StoreError {
     fn from(error: redb::Error) -> Self {
         match error {
             redb::Error::Io(error) => Self::from_io(error),
-            redb::Error::PreviousIo | redb::Error::DatabaseClosed => Self::Broken(error.to_string()),
+            redb::Error::Backend(error) => Self::Io(io::Error::other(error)),
+            redb::Error::Unsupported => {
+                let reason = "its file system lacks byte-range locks, which local disks have";
+                Self::Io(io::Error::new(io::ErrorKind::Unsupported, reason))
+            }
+            redb::Error::PreviousIo | redb::Error::DatabaseClosed | redb::Error::LockPoisoned(_) => {
+                Self::Broken(error.to_string())
+            }
             other => Self::Damaged(other.to_string()),
         }
     }

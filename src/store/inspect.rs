@@ -12,6 +12,7 @@ use redb::{
 use crate::engine::ids::{AppKey, ObjectKey};
 use crate::engine::record::{ApplicationRecord, AuditEntry, ObjectRecord};
 
+use super::backend::StorageBackend;
 use super::error::{StoreError, contain};
 use super::{SCHEMA_VERSION, applications, audit, manifests, meta, objects, positions, schema, sources};
 
@@ -104,13 +105,25 @@ impl Inspector {
     /// # Errors
     /// [`InspectError`].
     pub fn open(path: &Path) -> Result<Self, InspectError> {
+        Self::new(path, |builder| builder.open_read_only(path))
+    }
+
+    /// Opens a store on a backend as [`Inspector::open`] opens a file.
+    ///
+    /// # Errors
+    /// [`InspectError`], with an empty path.
+    pub fn with_backend(backend: impl StorageBackend) -> Result<Self, InspectError> {
+        Self::new(Path::new(""), |builder| builder.open_read_only_with_backend(backend))
+    }
+
+    fn new(
+        path: &Path,
+        open: impl FnOnce(&Builder) -> Result<ReadOnlyDatabase, DatabaseError>,
+    ) -> Result<Self, InspectError> {
         let failed = |source| InspectError::Open { path: path.to_owned(), source };
-        let opened = contain(|| {
-            let mut builder = Builder::new();
-            builder.set_cache_size(CACHE_BYTES).set_concurrency_mode(ConcurrencyMode::SingleWriter);
-            Ok(builder.open_read_only(path))
-        });
-        let db = match opened.map_err(failed)? {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+        let db = match contain(|| Ok(open(&builder))).map_err(failed)? {
             Ok(db) => db,
             Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
                 return Err(InspectError::Locked(path.to_owned()));

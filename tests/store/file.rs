@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use driftless::engine::record::StoreOp;
+use driftless::store::inspect::Inspector;
 use driftless::store::{MAX_SET_ASIDE, OpenError, Store, StoreOptions, Unusable};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -28,17 +29,23 @@ fn filled(path: &Path) -> Contents {
     let mut rng = StdRng::seed_from_u64(7);
     let (store, report) = Store::open(path, &at_once()).unwrap();
     assert!(report.created && report.set_aside.is_none());
-    let mut contents = Contents::default();
+    let mut written = Contents::default();
     for _ in 0..20 {
         let call = Call::random(&mut rng);
         call.perform(&store).unwrap();
-        contents.perform(&call, usize::MAX);
+        written.perform(&call, usize::MAX);
     }
     store.commit(&[StoreOp::MarkComplete]).unwrap();
-    contents.apply(&StoreOp::MarkComplete);
-    assert_eq!(Contents::of(&store, path), contents);
+    written.apply(&StoreOp::MarkComplete);
+    assert_eq!(contents(&store, path), written);
     store.close().unwrap();
-    contents
+    written
+}
+
+fn contents(store: &Store, path: &Path) -> Contents {
+    let mut found = Contents::of(store);
+    found.read_audit(&Inspector::open(path).unwrap());
+    found
 }
 
 fn beside(path: &Path, number: usize) -> PathBuf {
@@ -50,10 +57,10 @@ fn beside(path: &Path, number: usize) -> PathBuf {
 #[test]
 fn a_closed_store_opens_with_what_it_held() {
     let (_folder, path) = place();
-    let contents = filled(&path);
+    let written = filled(&path);
     let (store, report) = Store::open(&path, &at_once()).unwrap();
     assert_eq!(report, Default::default());
-    assert_eq!(Contents::of(&store, &path), contents);
+    assert_eq!(contents(&store, &path), written);
     let snapshot = store.load().unwrap();
     assert!(snapshot.complete && !snapshot.objects.is_empty());
 }
@@ -114,7 +121,7 @@ fn an_emptied_file_is_a_new_store() {
 #[test]
 fn altered_bytes_never_pass_as_content() {
     let (_folder, path) = place();
-    let contents = filled(&path);
+    let written = filled(&path);
     let whole = fs::read(&path).unwrap();
     let mut rng = StdRng::seed_from_u64(3);
     let (mut harmless, mut set_aside) = (0, 0);
@@ -130,7 +137,7 @@ fn altered_bytes_never_pass_as_content() {
         match report.set_aside {
             Some(_) => set_aside += 1,
             None => {
-                assert!(Contents::of(&store, &path) == contents, "byte {at} was changed");
+                assert!(contents(&store, &path) == written, "byte {at} was changed");
                 harmless += 1;
             }
         }
@@ -143,7 +150,7 @@ fn altered_bytes_never_pass_as_content() {
 fn a_newer_file_is_set_aside_untouched() {
     const META: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
     let (_folder, path) = place();
-    let contents = filled(&path);
+    let written = filled(&path);
     let db = redb::Database::open(&path).unwrap();
     let txn = db.begin_write().unwrap();
     txn.open_table(META).unwrap().insert("schema", &[9u8][..]).unwrap();
@@ -162,7 +169,7 @@ fn a_newer_file_is_set_aside_untouched() {
     txn.commit().unwrap();
     drop(db);
     let (store, _) = Store::open(&set_aside.to, &at_once()).unwrap();
-    assert_eq!(Contents::of(&store, &set_aside.to), contents);
+    assert_eq!(contents(&store, &set_aside.to), written);
 }
 
 #[test]

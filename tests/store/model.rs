@@ -71,11 +71,9 @@ impl Call {
 }
 
 impl Contents {
-    /// What `store`, open on the file at `path`, holds.
-    pub(crate) fn of(store: &Store, path: &std::path::Path) -> Self {
+    /// What `store` holds, without the audit trail.
+    pub(crate) fn of(store: &Store) -> Self {
         let snapshot = store.load().unwrap();
-        let mut audit: Vec<_> = Inspector::open(path).unwrap().audit(None, usize::MAX).unwrap();
-        audit.reverse();
         let manifests = (0..BODIES).filter(|number| {
             let found = store.manifest(hash_of(*number)).unwrap();
             assert!(found.as_ref().is_none_or(|found| *found == body(*number).as_bytes()));
@@ -88,9 +86,15 @@ impl Contents {
             sources: snapshot.sources.into_iter().collect(),
             complete: snapshot.complete,
             epoch: snapshot.epoch,
-            audit: audit.into_iter().map(|line| line.entry).collect(),
+            audit: Vec::new(),
             manifests: manifests.map(hash_of).collect(),
         }
+    }
+
+    /// Adds the audit trail of the same store.
+    pub(crate) fn read_audit(&mut self, inspector: &Inspector) {
+        let newest_first = inspector.audit(None, usize::MAX).unwrap();
+        self.audit = newest_first.into_iter().rev().map(|line| line.entry).collect();
     }
 
     pub(crate) fn perform(&mut self, call: &Call, audit_entries: usize) {
