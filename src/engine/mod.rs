@@ -5,12 +5,15 @@
 //! checks that nothing in this folder names a library that could break the rule.
 
 pub mod application;
+pub mod backoff;
+pub mod contest;
 pub mod desired;
 pub mod effect;
 pub mod event;
 pub mod hash;
 pub mod health;
 pub mod ids;
+pub mod lease;
 pub mod live;
 pub mod names;
 pub mod record;
