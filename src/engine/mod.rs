@@ -22,6 +22,7 @@ pub mod record;
 pub mod redact;
 pub mod revision;
 pub mod scope;
+pub mod semver;
 pub mod status;
 pub mod time;
 pub mod tracking;
