@@ -10,12 +10,13 @@ use clap::{Args, ValueEnum};
 
 mod file;
 mod lease;
+mod limits;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub use file::{SettingsFileError, with_defaults};
-pub use lease::{LeasePreset, LeaseSettings, LeaseTiming};
+pub use lease::{LeasePreset, LeaseSettings};
 pub use values::{Bytes, Namespaces};
 
 /// Namespace of the agent where nothing says another.
@@ -168,8 +169,8 @@ pub struct SyncSettings {
     #[arg(long, env = "DRIFTLESS_PRUNE_WAIT", value_name = "DURATION", default_value = "1m", value_parser = values::duration)]
     pub prune_wait: Duration,
     /// Heals of one object within the contest window before it counts as contested
-    #[arg(long, env = "DRIFTLESS_CONTEST_HEALS", value_name = "N", default_value = "20", value_parser = count(1, 10_000))]
-    pub contest_heals: u32,
+    #[arg(long, env = "DRIFTLESS_CONTEST_HEALS", value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub contest_heals: u16,
     /// The contest window
     #[arg(long, env = "DRIFTLESS_CONTEST_WINDOW", value_name = "DURATION", default_value = "1m", value_parser = values::positive_duration)]
     pub contest_window: Duration,
@@ -324,7 +325,7 @@ impl Settings {
         if self.sync.contest_min_pause > self.sync.contest_max_pause {
             return Err(SettingsError::new("contest-min-pause", "is longer than --contest-max-pause"));
         }
-        self.lease.timing().map(|_| ())
+        self.lease.times().map(|_| ())
     }
 
     fn usual_namespaces(&self) -> Namespaces {

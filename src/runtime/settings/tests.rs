@@ -40,14 +40,19 @@ fn with_file(text: &str) -> Result<clap::Command, String> {
 fn defaults_are_valid() {
     let settings = settings(&[]);
     settings.check().unwrap();
-    assert_eq!(settings.lease.timing().unwrap(), LeasePreset::Fast.timing());
+    assert_eq!(settings.lease.times().unwrap(), LeasePreset::Fast.times());
+    assert_eq!(settings.git_limits(), crate::git::GitLimits::default());
+    assert_eq!(settings.render_limits(), crate::render::RenderLimits::default());
+    assert_eq!(settings.contest_limits(), crate::engine::contest::ContestLimits::default());
     assert_eq!(settings.git.poll_interval, Duration::from_secs(120));
     assert_eq!(settings.store_file(), Path::new("/var/lib/driftless/store.redb"));
 }
 
 #[test]
 fn slow_preset_is_valid() {
-    settings(&["--lease-preset=slow"]).check().unwrap();
+    let slow = settings(&["--lease-preset=slow"]);
+    slow.check().unwrap();
+    assert_eq!(slow.lease.times().unwrap(), LeasePreset::Slow.times());
 }
 
 #[test]
@@ -129,9 +134,9 @@ fn contradictions_are_refused() {
         (&["--api-listen=[::]:8081"], "not a loopback address"),
         (&["--api-listen=127.0.0.1:8080"], "port of --listen"),
         (&["--contest-min-pause=6m"], "--contest-min-pause"),
-        (&["--lease-duration=5s"], "--lease-duration: is too short"),
+        (&["--lease-duration=5s"], "must be shorter than lease duration - margin"),
         (&["--lease-duration=6500ms"], "whole seconds"),
-        (&["--lease-preset=slow", "--lease-request-timeout=6s"], "too short"),
+        (&["--lease-preset=slow", "--lease-request-timeout=6s"], "make the lease longer"),
     ];
     for (args, expected) in cases {
         let error = settings(args).check().unwrap_err().to_string();
