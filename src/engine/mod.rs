@@ -5,14 +5,22 @@
 //! checks that nothing in this folder names a library that could break the rule.
 
 pub mod application;
+pub mod blame;
+pub mod decode;
 pub mod desired;
 pub mod effect;
+pub mod escalation;
 pub mod event;
+pub mod fields;
+pub mod footprint;
 pub mod hash;
 pub mod health;
 pub mod ids;
+pub mod leftover;
 pub mod live;
 pub mod names;
+pub mod ownership;
+pub mod path;
 pub mod record;
 pub mod redact;
 pub mod revision;
