@@ -17,9 +17,9 @@ use crate::engine::effect::{Apply, Precondition, Purpose};
 use crate::engine::event::{ApplyOutcome, RequestError, RequestErrorReason};
 use crate::engine::hash::HashKey;
 use crate::engine::ids::ObjectKey;
+use crate::engine::leftover::{Leftover, csa_migration, describe, leftovers};
 use crate::engine::live::{Blame, LiveObject};
 use crate::engine::names::FIELD_MANAGER;
-use crate::engine::ownership::{self, Leftover};
 use crate::engine::redact;
 
 /// Receives the API server's warnings about an object, redacted; e.g. "deprecated since v1.14".
@@ -95,8 +95,7 @@ pub(super) struct Session<'a> {
     path: String,
     /// The manifest as JSON.
     pub(super) manifest: Value,
-    /// The object is a Secret.
-    pub(super) is_secret: bool,
+    is_secret: bool,
 }
 
 impl<'a> Session<'a> {
@@ -173,7 +172,7 @@ impl<'a> Session<'a> {
     fn apply_call(&self, precondition: &Precondition) -> Result<Call, RequestError> {
         let stamp = self.request.apply.manifest.hash;
         let body = apply_body(&self.request.manifest, stamp, precondition)
-            .map_err(|error| error::invalid(format!("the stored manifest can't be applied: {error}")))?;
+            .map_err(|_| error::invalid("the stored manifest has no usable metadata: render it again".to_owned()))?;
         Ok(Call::new(Method::PATCH, self.path.clone(), self.context.write.timeout)
             .with_query("fieldManager", FIELD_MANAGER)
             .with_query("force", "true")
@@ -195,25 +194,30 @@ impl<'a> Session<'a> {
         };
         let previous = parse_manifest(previous)?;
         let value = answer.value()?;
-        let leftovers = ownership::leftovers(&previous, &self.manifest, &value);
-        let Some(migration) = ownership::csa_migration(&value, &leftovers) else {
-            return self.applied_with(&answer, describe(&leftovers, None));
+        let left = leftovers(&previous, &self.manifest, &value);
+        let Some(migration) = csa_migration(&value, &left) else {
+            return self.applied_with(&answer, describe(&left));
         };
         // The fields that client-side apply left become ours, and leave with the next apply.
         let migrated = match self.json_patch(&answer.version()?, migration).await {
             Ok(migrated) => migrated,
             Err(Stop::Fenced) => return Err(Stop::Fenced),
             // The apply itself was carried out: that it could not be completed is told, and tried with the next one.
-            Err(Stop::Failed(error)) => return self.applied_with(&answer, describe(&leftovers, Some(&error))),
+            Err(Stop::Failed(error)) => return self.applied_with(&answer, not_taken_over(&left, &error)),
         };
         let answer = self.write(&exactly(&migrated.version()?)).await?;
-        let leftovers = ownership::leftovers(&previous, &self.manifest, &answer.value()?);
-        self.applied_with(&answer, describe(&leftovers, None))
+        let left = leftovers(&previous, &self.manifest, &answer.value()?);
+        self.applied_with(&answer, describe(&left))
     }
 
     fn applied_with(&self, answer: &Answer, leftover: Option<String>) -> Result<ApplyOutcome, Stop> {
+        let leftover = leftover.map(redact::truncate);
         Ok(ApplyOutcome::Applied { live: self.decode(&answer.body)?, blame: Vec::new(), leftover })
     }
+}
+
+fn not_taken_over(left: &[Leftover], error: &RequestError) -> Option<String> {
+    Some(format!("{}; taking it over failed: {}", describe(left)?, error.message))
 }
 
 /// The precondition that the object is in exactly the state `version`.
@@ -228,16 +232,3 @@ fn parse_manifest(body: &[u8]) -> Result<Value, RequestError> {
     })
 }
 
-/// What stays although it left Git, for people: paths and owners, never values. `None` if nothing does.
-fn describe(leftovers: &[Leftover], failed: Option<&RequestError>) -> Option<String> {
-    let fields: Vec<String> =
-        leftovers.iter().map(|leftover| format!("{} (owned by {})", leftover.path, leftover.managers.join(", "))).collect();
-    if fields.is_empty() {
-        return None;
-    }
-    let mut text = format!("left Git, but stays on the object: {}", fields.join("; "));
-    if let Some(error) = failed {
-        text.push_str(&format!("; it could not be taken over: {}", error.message));
-    }
-    Some(redact::truncate(text))
-}

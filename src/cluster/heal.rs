@@ -5,10 +5,12 @@ use serde_json::Value;
 use super::apply::{Session, Stop, exactly};
 use super::error;
 use super::call::{Answer, Version};
+use crate::engine::blame::blame;
 use crate::engine::effect::Precondition;
+use crate::engine::escalation::removal_patch;
 use crate::engine::event::{ApplyOutcome, RequestError, RequestErrorReason};
 use crate::engine::names::{BUCKET_LABEL, FIELD_MANAGER, INSTANCE_LABEL, STAMP_ANNOTATION, TRACKING_ANNOTATION};
-use crate::engine::ownership;
+use crate::engine::ownership::covers;
 
 impl Session<'_> {
     /// Puts a drifted object back. `before` is its `managedFields` at the time of the decision; `None`: it is gone.
@@ -17,12 +19,12 @@ impl Session<'_> {
             let answer = self.write(self.precondition()).await?;
             return self.applied(&answer, Vec::new());
         };
-        if ownership::covers(&self.manifest, before)
+        if covers(&self.manifest, before)
             && let Some(settled) = self.settle().await?
         {
             return Ok(settled);
         }
-        let blame = ownership::blame(&self.manifest, before, self.is_secret);
+        let blame = blame(&self.manifest, before);
         let answer = match self.write(self.precondition()).await {
             Ok(answer) => answer,
             Err(Stop::Failed(refused)) if refused.reason == RequestErrorReason::Invalid => {
@@ -31,7 +33,7 @@ impl Session<'_> {
             Err(stop) => return Err(stop),
         };
         // An edited list key does not stop the apply: our item comes back, and the edited one stays beside it.
-        let answer = match ownership::removal_patch(&self.manifest, before, &answer.value()?) {
+        let answer = match removal_patch(&self.manifest, before, &answer.value()?) {
             Some(patch) => self.remove_and_apply(&answer.version()?, patch).await?,
             None => answer,
         };
@@ -65,7 +67,7 @@ impl Session<'_> {
         if *self.precondition() != exactly(&version) {
             return Err(moved());
         }
-        match ownership::removal_patch(&self.manifest, before, &live.value()?) {
+        match removal_patch(&self.manifest, before, &live.value()?) {
             Some(patch) => self.remove_and_apply(&version, patch).await,
             None => Err(refused.into()),
         }
