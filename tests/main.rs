@@ -1,1 +1,5 @@
 //! The one test binary; modules by subject.
+
+mod real;
+mod store;
+mod support;

@@ -5,18 +5,42 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
+use crate::engine::application::Source;
 use crate::engine::desired::{Manifest, RenderInputs};
-use crate::engine::event::RenderFailure;
+use crate::engine::event::{RenderFailure, RenderFailureReason};
+use crate::engine::hash::{Hash, canonical};
+use crate::engine::redact::truncate;
+
+pub mod directory;
+mod documents;
+pub mod glob;
+pub mod limits;
+mod manifest;
+pub mod memory;
+mod parse;
+pub mod recorder;
+pub mod walk;
+
+pub use limits::RenderLimits;
+pub use recorder::{Recorder, unchanged};
+
+use walk::{Filter, WalkError, is_override, tool};
 
 /// The repository at one commit. Paths are relative to its root, separated by `/`, without `.` and `..` parts; the root
 /// is the empty path. Symbolic links are entries of kind [`EntryKind::Link`] and never followed.
 pub trait Tree {
-    /// What is at `path`; `None` if nothing is.
+    /// What is at `path`; `None` if nothing is. The root is a folder, even if it is empty.
     fn lookup(&self, path: &str) -> Result<Option<Entry>, TreeError>;
     /// The entries of the folder at `path`, ordered by name. An error if there is no folder.
     fn list(&self, path: &str) -> Result<Vec<(Arc<str>, Entry)>, TreeError>;
     /// The content of the blob `id`.
     fn read(&self, id: &str) -> Result<Vec<u8>, TreeError>;
+    /// Size of the blob `id` in bytes. Where a tree can tell it without reading, a file beyond the limit is never read.
+    fn size(&self, id: &str) -> Result<u64, TreeError> {
+        Ok(self.read(id)?.len() as u64)
+    }
 }
 
 /// One entry of a folder.
@@ -60,3 +84,169 @@ pub struct Rendering {
 
 /// Result of a render.
 pub type RenderResult = Result<Rendering, RenderFailure>;
+
+/// One way to make manifests of a folder.
+pub trait Renderer: Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+    /// Counted up when the same input gives another result. Part of the memo.
+    fn version(&self) -> u32;
+    /// Renders the folder `path`. Everything that the result depends on beside `source` is read through `tree`.
+    fn render(
+        &self,
+        tree: &mut Recorder<'_>,
+        path: &str,
+        source: &Source,
+        limits: &RenderLimits,
+    ) -> Result<Vec<Manifest>, RenderFailure>;
+}
+
+/// All renderers.
+const RENDERERS: [&dyn Renderer; 1] = [&directory::Directory];
+
+/// Renders `source` at one commit. The repository and the revision of the source are the caller's: `tree` is what they
+/// stand for.
+pub fn render(tree: &dyn Tree, source: &Source, limits: &RenderLimits) -> RenderResult {
+    let path = source_path(source)?;
+    let mut recorder = Recorder::new(tree);
+    let renderer = detect(tree, &mut recorder, &path, source, limits)?;
+    let manifests = renderer.render(&mut recorder, &path, source, limits)?;
+    Ok(Rendering { manifests, inputs: recorder.finish(options(source)) })
+}
+
+/// Hash over what a rendering depends on beside the tree: the options of the source, and the renderers with their
+/// versions. [`render`] puts it into [`RenderInputs::options`].
+pub fn options(source: &Source) -> Hash {
+    // What of the source says which tree it is goes in through the ids that were read.
+    let mut source = source.clone();
+    source.repo_url.clear();
+    source.target_revision = None;
+    let renderers: Vec<_> = RENDERERS.iter().map(|renderer| (renderer.name(), renderer.version())).collect();
+    let mut text = Vec::new();
+    canonical(&json!({"source": source, "renderers": renderers}), &mut text);
+    Hash::of(&text)
+}
+
+/// The folder that a source names, in the form of [`Tree`]'s paths.
+fn source_path(source: &Source) -> Result<String, RenderFailure> {
+    let path = source.path.as_deref().unwrap_or_default();
+    if path.starts_with('/') {
+        return Err(invalid_spec(format!("spec.source.path: {path:?} is absolute; write it relative to the repository's root")));
+    }
+    if path.contains('\0') || path.split('/').any(|part| part == "..") {
+        return Err(invalid_spec(format!("spec.source.path: {path:?} leaves the repository; `..` is not allowed in it")));
+    }
+    let parts: Vec<_> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    Ok(parts.join("/"))
+}
+
+/// Picks the renderer as Argo CD does: by an explicit block of the source, else by a `Chart.yaml`, else by a
+/// kustomization, else plain manifests. What Driftless has no renderer for is refused by name.
+fn detect(
+    tree: &dyn Tree,
+    recorder: &mut Recorder<'_>,
+    path: &str,
+    source: &Source,
+    limits: &RenderLimits,
+) -> Result<&'static dyn Renderer, RenderFailure> {
+    explicit(source)?;
+    let tools = source.directory.is_none();
+    let markers = recorder
+        .select(path, &Filter::Markers { tools }, limits)
+        .map_err(|error| walk_failure(error, path, limits))?
+        .ok_or_else(|| explain_missing(tree, path))?;
+    for marker in &markers {
+        let file = walk::join(path, &marker.relative);
+        if is_override(&marker.relative) {
+            return Err(invalid_spec(format!(
+                "`{file}` overrides parts of the source, which Driftless doesn't support yet; put its content into spec.source and remove it"
+            )));
+        }
+        if let Some(tool) = tool(&marker.relative) {
+            return Err(invalid_spec(format!(
+                "`{file}` needs the {tool} renderer, which Driftless doesn't have yet; commit the rendered manifests, or set spec.source.directory to read the folder as plain manifests"
+            )));
+        }
+    }
+    Ok(&directory::Directory)
+}
+
+/// Refuses the explicit blocks that no renderer serves.
+fn explicit(source: &Source) -> Result<(), RenderFailure> {
+    let jsonnet = source.directory.as_ref().is_some_and(|directory| directory.jsonnet.is_some());
+    let unsupported = [
+        ("chart", source.chart.is_some(), "Helm"),
+        ("helm", source.helm.is_some(), "Helm"),
+        ("kustomize", source.kustomize.is_some(), "kustomize"),
+        ("plugin", source.plugin.is_some(), "config management plugin"),
+        ("directory.jsonnet", jsonnet, "jsonnet"),
+    ];
+    for (field, given, renderer) in unsupported {
+        if given {
+            return Err(invalid_spec(format!(
+                "spec.source.{field} needs the {renderer} renderer, which Driftless doesn't have yet; commit the rendered manifests and point spec.source.path at them"
+            )));
+        }
+    }
+    if source.reference.is_some() {
+        return Err(invalid_spec(
+            "spec.source.ref names a source for the values of another one, which Driftless doesn't support yet; remove it".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn missing_path(path: &str) -> RenderFailure {
+    content(format!(
+        "there is no folder `{path}` in this revision; correct spec.source.path, or bring the folder back. Nothing is deleted"
+    ))
+}
+
+/// Why there is no folder at `path`: something else may be there, or above it.
+fn explain_missing(tree: &dyn Tree, path: &str) -> RenderFailure {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    for end in ends {
+        let above = path.get(..end).unwrap_or(path);
+        let what = match tree.lookup(above) {
+            Err(error) => return unreadable(error),
+            Ok(None) => break,
+            Ok(Some(entry)) => match entry.kind {
+                EntryKind::Folder => continue,
+                EntryKind::File => "a file",
+                EntryKind::Link => "a symbolic link, which Driftless never follows",
+                EntryKind::Submodule => "a Git submodule, which Driftless doesn't read",
+            },
+        };
+        return content(format!("spec.source.path is `{path}`, but `{above}` is {what}; point it at a folder"));
+    }
+    missing_path(path)
+}
+
+fn walk_failure(error: WalkError, path: &str, limits: &RenderLimits) -> RenderFailure {
+    match error {
+        WalkError::Tree(error) => unreadable(error),
+        WalkError::TooDeep(folder) => limit(
+            format!("`{}` is more than {} folders below the source's path", walk::join(path, &folder), limits.max_folder_depth),
+            RenderLimits::MAX_FOLDER_DEPTH,
+        ),
+        WalkError::TooMany => {
+            limit(format!("the source has more than {} manifest files", limits.max_files), RenderLimits::MAX_FILES)
+        }
+    }
+}
+
+fn content(message: String) -> RenderFailure {
+    RenderFailure { reason: RenderFailureReason::Content, message: truncate(message) }
+}
+
+fn invalid_spec(message: String) -> RenderFailure {
+    RenderFailure { reason: RenderFailureReason::InvalidSpec, message: truncate(message) }
+}
+
+fn unreadable(error: TreeError) -> RenderFailure {
+    RenderFailure { reason: RenderFailureReason::Source, message: truncate(error.message) }
+}
+
+fn limit(what: String, setting: &str) -> RenderFailure {
+    content(format!("{what}; make it smaller, or raise the setting {setting}"))
+}

@@ -1,0 +1,144 @@
+//! The look-ups of a rendering, and whether another tree answers them alike.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::limits::RenderLimits;
+use super::walk::{Filter, Found, WalkError, WalkLimits, digest, kind_letter, walk};
+use super::{Entry, EntryKind, Tree, TreeError};
+use crate::engine::desired::RenderInputs;
+use crate::engine::hash::Hash;
+
+/// How deep [`unchanged`] follows folders. No rendering can have gone that deep, so there is a change below.
+const MAX_DEPTH: usize = 256;
+
+/// The tree as a renderer sees it: every look-up is written down with what it found.
+pub struct Recorder<'t> {
+    tree: &'t dyn Tree,
+    reads: BTreeMap<Arc<str>, Option<Arc<str>>>,
+}
+
+impl<'t> Recorder<'t> {
+    /// A recorder that has seen nothing yet.
+    pub fn new(tree: &'t dyn Tree) -> Self {
+        Self { tree, reads: BTreeMap::new() }
+    }
+
+    /// What is at `path`. Of a folder, everything below it is taken to be used: to ask which files are there, select.
+    pub fn lookup(&mut self, path: &str) -> Result<Option<Entry>, TreeError> {
+        let entry = self.tree.lookup(path)?;
+        self.reads.insert(path.into(), entry.as_ref().map(entry_id));
+        Ok(entry)
+    }
+
+    /// What `filter` selects in `folder`; `None` if there is no such folder.
+    pub fn select(
+        &mut self,
+        folder: &str,
+        filter: &Filter,
+        limits: &RenderLimits,
+    ) -> Result<Option<Vec<Found>>, WalkError> {
+        let query = format!("{folder}\0{}", filter.text());
+        let Some(id) = folder_id(self.tree, folder)? else {
+            self.reads.insert(query.into(), None);
+            return Ok(None);
+        };
+        let limits = WalkLimits { folders: limits.max_folder_depth, entries: limits.max_files };
+        let found = walk(self.tree, folder, filter, limits)?;
+        self.reads.insert(query.into(), Some(format!("{} {id}", digest(&found)).into()));
+        Ok(Some(found))
+    }
+
+    /// Size of the blob `id`, which came from a look-up.
+    pub fn size(&self, id: &str) -> Result<u64, TreeError> {
+        self.tree.size(id)
+    }
+
+    /// Content of the blob `id`, which came from a look-up. Not recorded: the id says it.
+    pub fn read(&self, id: &str) -> Result<Vec<u8>, TreeError> {
+        self.tree.read(id)
+    }
+
+    /// Everything that was looked up, with the hash of what else went in.
+    pub fn finish(self, options: Hash) -> RenderInputs {
+        RenderInputs { options: Some(options), reads: self.reads.into_iter().collect() }
+    }
+}
+
+/// Whether `tree` answers every look-up of `inputs` as the tree did that was rendered. A folder that is the same object
+/// costs one look-up, however much is below it. What is in [`RenderInputs::options`] is the caller's to compare.
+pub fn unchanged(tree: &dyn Tree, inputs: &RenderInputs) -> Result<bool, TreeError> {
+    for (query, then) in &inputs.reads {
+        let same = match query.split_once('\0') {
+            None => tree.lookup(query)?.as_ref().map(entry_id) == *then,
+            Some((folder, filter)) => selection_unchanged(tree, folder, filter, then.as_deref())?,
+        };
+        if !same {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn selection_unchanged(tree: &dyn Tree, folder: &str, filter: &str, then: Option<&str>) -> Result<bool, TreeError> {
+    let now = folder_id(tree, folder)?;
+    let (Some(id), Some(then)) = (now.as_deref(), then) else {
+        return Ok(now.is_none() && then.is_none());
+    };
+    let (Some((selected, folder_then)), Some(filter)) = (then.split_once(' '), Filter::parse(filter)) else {
+        // Written by another version: render again.
+        return Ok(false);
+    };
+    if id == folder_then {
+        return Ok(true);
+    }
+    match walk(tree, folder, &filter, WalkLimits { folders: MAX_DEPTH, entries: usize::MAX }) {
+        Ok(found) => Ok(digest(&found).to_string() == selected),
+        Err(WalkError::Tree(error)) => Err(error),
+        Err(WalkError::TooDeep(_) | WalkError::TooMany) => Ok(false),
+    }
+}
+
+fn folder_id(tree: &dyn Tree, path: &str) -> Result<Option<Arc<str>>, TreeError> {
+    let entry = tree.lookup(path)?;
+    Ok(entry.filter(|entry| entry.kind == EntryKind::Folder).map(|entry| entry.id))
+}
+
+/// Kind and id: a file and a link can be the same blob.
+fn entry_id(entry: &Entry) -> Arc<str> {
+    format!("{}{}", char::from(kind_letter(entry.kind)), entry.id).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::memory::MemoryTree;
+
+    #[test]
+    fn lookups_compare_by_kind_and_id() {
+        let mut tree = MemoryTree::of([("a", "x"), ("dir/b", "y")]);
+        let mut recorder = Recorder::new(&tree);
+        for path in ["a", "dir", "none"] {
+            recorder.lookup(path).unwrap();
+        }
+        let inputs = recorder.finish(Hash::of(b""));
+        assert_eq!(inputs.reads.len(), 3);
+        assert!(unchanged(&tree, &inputs).unwrap());
+        assert!(unchanged(&tree.with("other", "z"), &inputs).unwrap());
+        assert!(!unchanged(&tree.with("a", "z"), &inputs).unwrap());
+        assert!(!unchanged(&tree.with("dir/c", ""), &inputs).unwrap());
+        assert!(!unchanged(&tree.with("none", ""), &inputs).unwrap());
+        assert!(!unchanged(&tree.without("a"), &inputs).unwrap());
+        tree.put("a", EntryKind::Link, "x");
+        assert!(!unchanged(&tree, &inputs).unwrap());
+    }
+
+    #[test]
+    fn selections_of_another_version_are_a_change() {
+        let tree = MemoryTree::of([("a.yaml", "x")]);
+        for (query, found) in [("\0unknown\x001", "x y"), ("\0markers\x001", "xy")] {
+            let inputs = RenderInputs { options: None, reads: vec![(query.into(), Some(found.into()))] };
+            assert!(!unchanged(&tree, &inputs).unwrap());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Against a real kube-apiserver.
+
+mod smoke;
