@@ -19,6 +19,7 @@ use super::request::{self, Refusal};
 use crate::engine::event::{RequestError, RequestErrorReason};
 use crate::engine::hash::Hash;
 use crate::engine::ids::{Gvk, ObjectKey};
+use crate::engine::scope::Scope;
 
 /// What is asked for: the stable format, or the beta one of older servers.
 const ACCEPT: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
@@ -33,15 +34,6 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Longest pause of [`DiscoveryHandle::resolve`].
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Whether a kind's objects are in namespaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    /// They belong to the cluster.
-    Cluster,
-    /// Each is in a namespace.
-    Namespaced,
-}
 
 /// One kind in one version, as served.
 #[derive(Clone, Debug, PartialEq, Eq)]
