@@ -14,11 +14,13 @@ use crate::engine::manifest::strip_server_fields;
 pub(super) struct Collector<'l> {
     limits: &'l RenderLimits,
     manifests: Vec<Manifest>,
+    /// Size of all of them as JSON: aliases can make much of little text.
+    size: u64,
 }
 
 impl<'l> Collector<'l> {
     pub(super) const fn new(limits: &'l RenderLimits) -> Self {
-        Self { limits, manifests: Vec::new() }
+        Self { limits, manifests: Vec::new(), size: 0 }
     }
 
     pub(super) fn finish(self) -> Vec<Manifest> {
@@ -36,7 +38,9 @@ impl<'l> Collector<'l> {
                 ))),
                 Shape::Other => Ok(()),
             },
-            Value::Array(items) if items.iter().any(|item| item.get("apiVersion").is_some() && item.get("kind").is_some()) => {
+            Value::Array(items)
+                if items.iter().any(|item| item.get("apiVersion").is_some() && item.get("kind").is_some()) =>
+            {
                 Err(content(format!(
                     "{origin}: the document is a list of manifests; separate them with `---`, or put them under `items` of a `kind: List`"
                 )))
@@ -57,7 +61,14 @@ impl<'l> Collector<'l> {
                 None => {}
             }
         }
-        let manifest = complete(object, origin, self.limits)?;
+        let (manifest, size) = complete(object, origin, self.limits)?;
+        self.size = self.size.saturating_add(size as u64);
+        if self.size > self.limits.max_total_size {
+            return Err(limit(
+                format!("the objects of the source have more than {} bytes as JSON", self.limits.max_total_size),
+                RenderLimits::MAX_TOTAL_SIZE,
+            ));
+        }
         if self.manifests.len() >= self.limits.max_objects {
             return Err(limit(
                 format!("the source has more than {} objects", self.limits.max_objects),
@@ -102,8 +113,12 @@ fn shape(object: &Map<String, Value>) -> Shape {
     }
 }
 
-/// Checks one object and takes away what only the API server writes.
-fn complete(mut object: Map<String, Value>, origin: &Origin, limits: &RenderLimits) -> Result<Manifest, RenderFailure> {
+/// Checks one object and takes away what only the API server writes. Returns its size as JSON, too.
+fn complete(
+    mut object: Map<String, Value>,
+    origin: &Origin,
+    limits: &RenderLimits,
+) -> Result<(Manifest, usize), RenderFailure> {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let kind = text(object.get("kind"));
     let api_version = text(object.get("apiVersion"));
@@ -124,7 +139,9 @@ fn complete(mut object: Map<String, Value>, origin: &Origin, limits: &RenderLimi
         return Err(content(format!("{origin}: {kind}: {advice}")));
     }
     if !is_segment(&name) {
-        return Err(content(format!("{origin}: {kind}: `metadata.name` is no valid name: it has `/` or `%`, or is `.` or `..`")));
+        return Err(content(format!(
+            "{origin}: {kind}: `metadata.name` is no valid name: it has `/` or `%`, or is `.` or `..`"
+        )));
     }
     strip_server_fields(&mut object);
     let value = Value::Object(object);
@@ -140,10 +157,10 @@ fn complete(mut object: Map<String, Value>, origin: &Origin, limits: &RenderLimi
             RenderLimits::MAX_OBJECT_SIZE,
         ));
     }
-    Ok(Manifest { value, origin: origin.clone() })
+    Ok((Manifest { value, origin: origin.clone() }, size))
 }
 
-/// Whether `text` can stand in a path of the API (KEP-less rule of `k8s.io/apimachinery`'s path segment names).
+/// Whether `text` can stand in a path of the API (the rule of `k8s.io/apimachinery` for path segment names).
 fn is_segment(text: &str) -> bool {
     !text.is_empty() && !matches!(text, "." | "..") && !text.contains(['/', '%'])
 }
@@ -154,7 +171,8 @@ fn null_path(value: &Value) -> Option<String> {
         Value::Null => Some(String::new()),
         Value::Object(map) => map.iter().find_map(|(key, value)| {
             let below = null_path(value)?;
-            let plain = key.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-'));
+            let plain =
+                key.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-'));
             Some(if plain { format!(".{key}{below}") } else { format!("[{key:?}]{below}") })
         }),
         Value::Array(items) => items.iter().enumerate().find_map(|(index, value)| {
@@ -253,8 +271,10 @@ mod tests {
             (with("/data", json!({"a": null})), "ConfigMap a: .data.a is null"),
             (with("/data", json!({"a.b": [1, {"c": null}]})), r#".data["a.b"][1].c is null"#),
             (with("/data", json!({"a": "x".repeat(200)})), "render-max-object-size"),
-            (json!({"apiVersion": "v1", "kind": "List", "items": [config_map("a"), config_map("b"), config_map("c"), config_map("d")]}),
-             "render-max-objects"),
+            (
+                json!({"apiVersion": "v1", "kind": "List", "items": [config_map("a"), config_map("b"), config_map("c"), config_map("d")]}),
+                "render-max-objects",
+            ),
         ];
         for (value, expected) in cases {
             let failure = collect(value.clone()).unwrap_err();

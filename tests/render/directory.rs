@@ -48,7 +48,8 @@ fn files_are_read_in_order_by_name() {
 
 #[test]
 fn origins_name_file_document_and_line() {
-    let text = format!("# head\n---\n{}--- # second\n\n{}---\n---\n{}", config_map("a"), config_map("b"), config_map("c"));
+    let text =
+        format!("# head\n---\n{}--- # second\n\n{}---\n---\n{}", config_map("a"), config_map("b"), config_map("c"));
     let rendering = rendered(&tree(&[("x/m.yaml", text)]), &source("x"));
     let origins: Vec<_> = rendering.manifests.iter().map(|manifest| manifest.origin.to_string()).collect();
     assert_eq!(origins, ["x/m.yaml:3 (document 1)", "x/m.yaml:9 (document 2)", "x/m.yaml:15 (document 4)"]);
@@ -72,7 +73,8 @@ fn byte_order_marks_and_line_ends_make_no_difference() {
 
 #[test]
 fn values_are_those_of_yaml_1_1() {
-    let text = config_map("a") + "data: &d\n  on: yes\n  mode: 0755\n  quoted: 'yes'\n  ratio: 2.0\nmore:\n  <<: *d\n  mode: 1\n";
+    let text = config_map("a")
+        + "data: &d\n  on: yes\n  mode: 0755\n  quoted: 'yes'\n  ratio: 2.0\nmore:\n  <<: *d\n  mode: 1\n";
     let rendering = rendered(&tree(&[("x/m.yaml", text)]), &source("x"));
     let expected: Value = json!({"on": true, "mode": 493, "quoted": "yes", "ratio": 2});
     assert_eq!(rendering.manifests[0].value["data"], expected);
@@ -164,7 +166,9 @@ fn paths_must_be_folders_of_the_repository() {
     ] {
         assert_failure(&failed(&tree, &source(path)), Content, &parts);
     }
-    for (path, part) in [("/apps", "absolute"), ("../x", "`..`"), ("apps/../../x", "`..`"), ("apps/..", "`..`"), ("a\0b", "")] {
+    for (path, part) in
+        [("/apps", "absolute"), ("../x", "`..`"), ("apps/../../x", "`..`"), ("apps/..", "`..`"), ("a\0b", "")]
+    {
         assert_failure(&failed(&tree, &source(path)), InvalidSpec, &["spec.source.path", part]);
     }
 }
@@ -233,6 +237,22 @@ fn limits_are_errors_that_name_their_setting() {
     }
     let exact = RenderLimits { max_files: 7, max_folder_depth: 2, max_objects: 7, ..ok };
     assert_eq!(render(&tree, &all, &exact).unwrap().manifests.len(), 7);
+}
+
+#[test]
+fn aliases_can_not_make_more_than_the_total_size() {
+    let files: Vec<_> = (0..4)
+        .map(|number| {
+            let aliases = vec!["*text"; 100].join(", ");
+            let text =
+                format!("{}data: &text {}\nlist: [{aliases}]\n", config_map(&format!("m{number}")), "x".repeat(100));
+            (format!("x/{number}.yaml"), text)
+        })
+        .collect();
+    let tree = MemoryTree::of(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+    let limits = RenderLimits { max_total_size: 30_000, ..RenderLimits::default() };
+    let failure = render(&tree, &source("x"), &limits).unwrap_err();
+    assert_failure(&failure, Content, &["objects of the source", RenderLimits::MAX_TOTAL_SIZE]);
 }
 
 /// A tree whose blobs are damaged.

@@ -2,7 +2,8 @@
 
 use driftless::engine::application::Source;
 use driftless::render::memory::MemoryTree;
-use driftless::render::{EntryKind, options, unchanged};
+use driftless::render::{EntryKind, RenderLimits, options, render, unchanged};
+use proptest::prelude::*;
 
 use super::{config_map, directory, rendered, source};
 
@@ -79,7 +80,15 @@ fn a_recursive_folder_depends_on_what_its_globs_select() {
             ("new manifest below", tree().with("app/sub/deep/z.yaml", &new), false),
             ("moved below", renamed("app/a.yaml", "app/sub/a.yaml"), false),
             ("new override", tree().with("app/.argocd-source-web.yaml", ""), false),
-            ("new submodule", { let mut tree = tree(); tree.put("app/module", EntryKind::Submodule, "1"); tree }, false),
+            (
+                "new submodule",
+                {
+                    let mut tree = tree();
+                    tree.put("app/module", EntryKind::Submodule, "1");
+                    tree
+                },
+                false,
+            ),
             ("excluded manifest", tree().with("app/skip/d.yaml", &new), true),
             ("new excluded manifest", tree().with("app/skip/e.yaml", &new), true),
             ("not included", tree().with("app/z.yml", &new), true),
@@ -106,7 +115,8 @@ fn the_root_depends_on_its_own_files() {
 
 #[test]
 fn a_rendering_keeps_few_inputs_however_many_files_it_read() {
-    let files: Vec<_> = (0..50).map(|number| (format!("app/{number}.yaml"), config_map(&format!("m{number}")))).collect();
+    let files: Vec<_> =
+        (0..50).map(|number| (format!("app/{number}.yaml"), config_map(&format!("m{number}")))).collect();
     let tree = MemoryTree::of(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
     let rendering = rendered(&tree, &source("app"));
     assert_eq!(rendering.manifests.len(), 50);
@@ -131,7 +141,76 @@ fn options_are_those_of_the_source_without_its_place() {
     assert_eq!(rendered(&tree(), &base).inputs.options, Some(hash));
     let elsewhere = Source { repo_url: "https://example.com/x".into(), target_revision: Some("v1".into()), ..base };
     assert_eq!(options(&elsewhere), hash);
-    for other in [source("other"), directory("app", false, "", ""), directory("app", true, "", ""), directory("app", false, "a", "")] {
+    for other in [
+        source("other"),
+        directory("app", false, "", ""),
+        directory("app", true, "", ""),
+        directory("app", false, "a", ""),
+    ] {
         assert_ne!(options(&other), hash, "{other:?}");
+    }
+}
+
+/// A path out of few, so that edits meet.
+fn some_path() -> impl Strategy<Value = String> {
+    let folder = prop::sample::select(vec!["", "app/", "app/sub/", "app/skip/", "other/"]);
+    let file = prop::sample::select(vec![
+        "a.yaml",
+        "b.yml",
+        "c.json",
+        "README.md",
+        "kustomization.yaml",
+        "Chart.yaml",
+        ".argocd-source-x.yaml",
+    ]);
+    (folder, file).prop_map(|(folder, file)| format!("{folder}{file}"))
+}
+
+fn some_tree() -> impl Strategy<Value = MemoryTree> {
+    let content = prop::sample::select(vec!["{}".to_owned(), config_map("a"), config_map("b"), "a: [".to_owned()]);
+    let kind = prop::sample::select(vec![EntryKind::File, EntryKind::File, EntryKind::File, EntryKind::Link]);
+    prop::collection::vec((some_path(), kind, content), 0..6).prop_map(|leaves| {
+        let mut tree = MemoryTree::default();
+        for (path, kind, content) in leaves {
+            tree.put(&path, kind, content);
+        }
+        tree
+    })
+}
+
+fn some_source() -> impl Strategy<Value = Source> {
+    let path = prop::sample::select(vec!["", "app", "other"]);
+    let glob = || prop::sample::select(vec!["", "*.yaml", "{*a.*,sub/*}", "skip/*", "*"]);
+    (path, prop::option::of((any::<bool>(), glob(), glob()))).prop_map(|(path, options)| match options {
+        None => source(path),
+        Some((recurse, include, exclude)) => directory(path, recurse, include, exclude),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+
+    /// The memo never hides a change: where the inputs are unchanged, rendering again gives the same.
+    #[test]
+    fn unchanged_inputs_render_alike(before in some_tree(), after in some_tree(), source in some_source()) {
+        let limits = RenderLimits::default();
+        if let Ok(then) = render(&before, &source, &limits) {
+            prop_assert!(unchanged(&before, &then.inputs).unwrap());
+            let now = render(&after, &source, &limits);
+            if unchanged(&after, &then.inputs).unwrap() {
+                prop_assert_eq!(now.map(|now| now.manifests), Ok(then.manifests));
+            } else if let Ok(now) = now {
+                prop_assert_ne!(now.inputs, then.inputs);
+            }
+        }
+    }
+
+    /// Whatever a file holds, rendering ends with manifests or an error that names the file.
+    #[test]
+    fn no_text_makes_rendering_panic(text in "([a-c]: |- |---\n|\n|  |[*&!|>%@{}\\[\\]\"'#,?~]|<<: |[0-9.e]|\\PC){0,40}") {
+        let tree = MemoryTree::of([("m.yaml", text.as_str())]);
+        if let Err(failure) = render(&tree, &source(""), &RenderLimits::default()) {
+            prop_assert!(failure.message.contains("m.yaml:"), "{}", failure.message);
+        }
     }
 }
