@@ -4,6 +4,7 @@
 
 mod cli;
 mod real;
+mod render;
 mod store;
 mod support;
 mod tidy;
