@@ -1,1 +1,3 @@
 //! The one test binary; modules by subject.
+
+mod engine;

@@ -104,7 +104,7 @@ pub fn at<'n, 'a>(set: &'n Node<'a>, path: &[Step]) -> Option<&'n Node<'a>> {
 }
 
 /// Whether every field of `part` is in `whole`, with the same value.
-fn is_part(part: &Map<String, Value>, whole: &Map<String, Value>) -> bool {
+pub(crate) fn is_part(part: &Map<String, Value>, whole: &Map<String, Value>) -> bool {
     !part.is_empty() && part.iter().all(|(name, value)| whole.get(name) == Some(value))
 }
 
