@@ -1,1 +1,4 @@
 //! The one test binary; modules by subject.
+
+mod git;
+mod support;

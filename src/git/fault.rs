@@ -50,7 +50,7 @@ pub(super) enum Fault {
 impl Fault {
     /// Whether another way of asking the same server (a branch instead of a commit id) may succeed.
     pub(super) const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Protocol(_) | Self::Server(_))
+        matches!(self, Self::Protocol(_))
     }
 
     /// The fault as the engine sees it. `repository` is a URL without credentials.

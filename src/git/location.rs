@@ -38,7 +38,8 @@ impl Location {
             return Self::parse_url(&scheme.to_ascii_lowercase(), url);
         }
         match url.split_once(':') {
-            Some((authority, path)) if !authority.contains('/') => {
+            // `helper::address` would name a program in Git.
+            Some((authority, path)) if !authority.contains('/') && !path.starts_with(':') => {
                 let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
                 let user = user.split_once(':').map_or(user, |(user, _)| user);
                 ssh(user, host, None, path)
@@ -53,6 +54,12 @@ impl Location {
         if !matches!(scheme, "http" | "https" | "ssh" | "file") {
             let hint = if scheme == "oci" { " (OCI registries are not Git repositories)" } else { "" };
             return Err(Fault::Url(format!("scheme {scheme:?} is not one of https, http, ssh and file{hint}")));
+        }
+        // The parser would read these as something else than what credentials are chosen by.
+        let after = url.get(scheme.len() + "://".len()..).unwrap_or_default();
+        let lower = after.to_ascii_lowercase();
+        if scheme != "file" && (after.starts_with(['/', '\\']) || after.contains("/..") || lower.contains("%2e") || after.contains('\\')) {
+            return Err(Fault::Url(format!("it has no host, a backslash, or a .. part; write {scheme}://host/path")));
         }
         let mut parsed = Url::parse(url).map_err(|error| Fault::Url(format!("{error}; write {scheme}://host/path")))?;
         match scheme {
@@ -201,6 +208,10 @@ mod tests {
             "git@:repo",
             "git@host:",
             "file://other/repo",
+            "https://host/org/../other/repo",
+            "https://host/org/%2E%2e/other/repo",
+            "https://host\\@hunter2@x/y",
+            "ssh://git@host/org/../other",
             "https://user:%zz@host/hunter2",
             "https://a\nb/c",
         ] {

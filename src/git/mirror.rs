@@ -205,7 +205,7 @@ impl Mirror {
     }
 
     /// Moves a damaged generation out of the way. One is kept for whoever wants to know why.
-    fn set_aside(&self, generation: &Arc<Generation>) -> Result<(), Fault> {
+    pub(super) fn set_aside(&self, generation: &Arc<Generation>) -> Result<(), Fault> {
         let mut state = self.state();
         let before = state.generations.len();
         state.generations.retain(|kept| !Arc::ptr_eq(kept, generation));
@@ -257,14 +257,9 @@ impl Mirror {
         }
     }
 
-    /// Removes the mirror from disk, each part when its last reader is done.
-    pub(super) fn retire(&self) {
-        for generation in self.state().generations.drain(..) {
-            generation.retired.store(true, Ordering::Relaxed);
-        }
-        let _kept_while_read = fs::remove_dir_all(self.folder.join("damaged"));
-        let _kept_while_read = fs::remove_file(self.folder.join("repository"));
-        let _kept_while_read = fs::remove_dir(&self.folder);
+    /// Whether a commit of it is open.
+    pub(super) fn is_read(&self) -> bool {
+        self.state().generations.iter().any(|generation| Arc::strong_count(generation) > 1)
     }
 }
 

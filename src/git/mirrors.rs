@@ -88,17 +88,12 @@ impl Mirrors {
         })
     }
 
-    /// Forgets and removes the mirrors of all other repositories. What is being read stays until it is closed.
+    /// Forgets and removes the mirrors of all other repositories. One that is being read stays until a later call.
     pub fn retain(&self, wanted: &BTreeSet<RepoKey>) -> Result<(), SourceError> {
+        // Held to the end: nobody begins to read what is removed.
         let mut open = self.lock();
-        open.retain(|key, mirror| {
-            let keep = wanted.contains(key);
-            if !keep {
-                mirror.retire();
-            }
-            keep
-        });
-        let folders: BTreeSet<String> = wanted.iter().map(folder_name).collect();
+        open.retain(|key, mirror| wanted.contains(key) || Arc::strong_count(mirror) > 1 || mirror.is_read());
+        let folders: BTreeSet<String> = wanted.iter().chain(open.keys()).map(folder_name).collect();
         let Ok(entries) = fs::read_dir(&self.root) else { return Ok(()) };
         for entry in entries.flatten() {
             let name = entry.file_name();
@@ -189,26 +184,49 @@ impl Mirrors {
         if let Some(failure) = last_failure.as_ref().filter(|f| f.commit == commit && f.at >= remote.watch.started()) {
             return Err(failure.fault.clone());
         }
-        let generation = mirror.destination()?;
-        let result = fetch_into(&generation, remote, commit, hint_ref);
-        match &result {
-            Ok(_) => mirror.adopt(&generation),
-            Err(fault) => {
-                mirror.abandon(&generation);
-                if *fault != Fault::Cancelled {
-                    *last_failure = Some(Failure { at: std::time::Instant::now(), commit, fault: fault.clone() });
-                }
-            }
+        let result = match fetch_once(mirror, remote, commit, hint_ref) {
+            // The damaged mirror was set aside: once more, into an empty one.
+            Err(Fault::Corrupt(_)) => fetch_once(mirror, remote, commit, hint_ref),
+            result => result,
+        };
+        if let Err(fault) = &result
+            && *fault != Fault::Cancelled
+        {
+            *last_failure = Some(Failure { at: std::time::Instant::now(), commit, fault: fault.clone() });
         }
-        result.map(|root| (generation, root))
+        result
+    }
+}
+
+/// Fetches a commit into the mirror. To be called by the holder of [`Mirror::fetching`].
+fn fetch_once(
+    mirror: &Mirror,
+    remote: &Remote<'_>,
+    commit: ObjectId,
+    hint_ref: Option<&str>,
+) -> Result<(Arc<Generation>, ObjectId), Fault> {
+    let generation = mirror.destination()?;
+    match fetch_into(&generation, remote, commit, hint_ref) {
+        Ok(root) => {
+            mirror.adopt(&generation);
+            Ok((generation, root))
+        }
+        Err(fault) => {
+            if matches!(fault, Fault::Corrupt(_)) {
+                mirror.set_aside(&generation)?;
+            }
+            mirror.abandon(&generation);
+            Err(fault)
+        }
     }
 }
 
 /// Fetches a commit into a generation; its root folder.
 fn fetch_into(generation: &Generation, remote: &Remote<'_>, commit: ObjectId, hint_ref: Option<&str>) -> Result<ObjectId, Fault> {
     let into = Destination { folder: &generation.folder, objects: &generation.objects };
-    match remote.fetch(vec![commit], generation.haves(), Depth::Shallow, &into) {
-        Ok(()) => {}
+    let absent = match remote.fetch(vec![commit], generation.haves(), Depth::Shallow, &into) {
+        // What was sent is not there: an older file of the same name, which can't be read, was in its way.
+        Ok(()) => Fault::Corrupt(format!("commit {commit} was received, but can't be found")),
         // The server does not hand out commits by their id, or does not have it.
         Err(fault) if fault.is_refusal() => {
             let refs = remote.list()?;
@@ -218,10 +236,11 @@ fn fetch_into(generation: &Generation, remote: &Remote<'_>, commit: ObjectId, hi
                 return Err(fault);
             }
             remote.fetch(wants, generation.haves(), Depth::Full, &into)?;
+            Fault::CommitMissing(commit.to_string())
         }
         Err(fault) => return Err(fault),
-    }
-    let root = generation.root_of(commit)?.ok_or_else(|| Fault::CommitMissing(commit.to_string()))?;
+    };
+    let root = generation.root_of(commit)?.ok_or(absent)?;
     generation.record(commit)?;
     Ok(root)
 }
