@@ -58,7 +58,12 @@ impl Location {
         // The parser would read these as something else than what credentials are chosen by.
         let after = url.get(scheme.len() + "://".len()..).unwrap_or_default();
         let lower = after.to_ascii_lowercase();
-        if scheme != "file" && (after.starts_with(['/', '\\']) || after.contains("/..") || lower.contains("%2e") || after.contains('\\')) {
+        if scheme != "file"
+            && (after.starts_with(['/', '\\'])
+                || after.contains("/..")
+                || lower.contains("%2e")
+                || after.contains('\\'))
+        {
             return Err(Fault::Url(format!("it has no host, a backslash, or a .. part; write {scheme}://host/path")));
         }
         let mut parsed = Url::parse(url).map_err(|error| Fault::Url(format!("{error}; write {scheme}://host/path")))?;
@@ -81,6 +86,8 @@ impl Location {
                 if cleared.is_err() || parsed.host_str().is_none_or(str::is_empty) {
                     return Err(Fault::Url(format!("it names no host; write {scheme}://host/path")));
                 }
+                // A query can't belong to a repository, but may hold a token.
+                parsed.set_query(None);
                 parsed.set_fragment(None);
                 Ok(Self::Http { url: parsed, user, password })
             }
@@ -127,9 +134,8 @@ fn decode(text: &str) -> Result<String, Fault> {
             continue;
         }
         let digits = rest.next().zip(rest.next());
-        let value = digits.and_then(|(high, low)| {
-            Some((char::from(high).to_digit(16)? * 16 + char::from(low).to_digit(16)?) as u8)
-        });
+        let value = digits
+            .and_then(|(high, low)| Some((char::from(high).to_digit(16)? * 16 + char::from(low).to_digit(16)?) as u8));
         bytes.push(value.ok_or_else(|| Fault::Url("a % in it is not followed by two hexadecimal digits".into()))?);
     }
     String::from_utf8(bytes).map_err(|_| Fault::Url("it is not UTF-8 after percent-decoding".into()))
@@ -148,6 +154,7 @@ pub(super) fn shown(url: &str) -> String {
         Err(_) => {
             let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
             let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+            let rest = rest.split_once(['?', '#']).map_or(rest, |(rest, _)| rest);
             let separator = if scheme.is_empty() { "" } else { "://" };
             super::fault::detail(&format!("{scheme}{separator}{rest}"))
         }
@@ -167,7 +174,7 @@ mod tests {
             ("https://example.com:8443/Org/Repo.git/", "https://example.com:8443/Org/Repo"),
             ("https://user:hunter2@example.com/a", "https://example.com/a"),
             ("https://hunter2@example.com/a", "https://example.com/a"),
-            (" http://example.com/a#x ", "http://example.com/a"),
+            (" http://example.com/a?token=hunter2#x ", "http://example.com/a"),
             ("git@github.com:org/repo.git", "ssh://git@github.com/org/repo"),
             ("ssh://git@GitHub.com/org/repo", "ssh://git@github.com/org/repo"),
             ("ssh://git@github.com:22/org/repo.git", "ssh://git@github.com/org/repo"),
@@ -222,7 +229,8 @@ mod tests {
 
     #[test]
     fn parts_of_ssh_urls() {
-        let Location::Ssh { user, host, port, path } = Location::parse("ssh://git@Host:2222/~me/my%20repo").unwrap() else {
+        let Location::Ssh { user, host, port, path } = Location::parse("ssh://git@Host:2222/~me/my%20repo").unwrap()
+        else {
             panic!("an ssh URL");
         };
         assert_eq!((user.as_str(), host.as_str(), port, path.as_str()), ("git", "host", Some(2222), "~me/my repo"));

@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::limits::GitLimits;
 use super::local;
 use super::location::{self, Location};
-use super::mirror::{Failure, Generation, Mirror, disk};
+use super::mirror::{Failure, Found, Generation, Mirror, disk};
 use super::protocol::{Depth, Destination};
 use super::remote::Remote;
 use super::ssh::SshSettings;
@@ -53,7 +53,12 @@ impl Mirrors {
 
     /// Lists the branches, tags (peeled) and `HEAD` of a repository. Nothing is fetched: two requests over HTTP. Ends when
     /// `cancel` is set, and at the time limit.
-    pub fn list_refs(&self, url: &str, credentials: Option<&Credentials>, cancel: &AtomicBool) -> Result<Refs, SourceError> {
+    pub fn list_refs(
+        &self,
+        url: &str,
+        credentials: Option<&Credentials>,
+        cancel: &AtomicBool,
+    ) -> Result<Refs, SourceError> {
         let watch = Watch::new(self.limits.timeout, cancel);
         self.at(url, credentials, |location, credentials| match location {
             Location::Local(path) => local::list(&self.local(path)?),
@@ -80,11 +85,11 @@ impl Mirrors {
                 return local::open(&self.local(path)?, commit, revision, &self.limits);
             }
             let mirror = self.mirror(&location.key())?;
-            let (generation, root) = match mirror.find(commit)? {
+            let found = match mirror.find(commit)? {
                 Some(found) => found,
                 None => self.fetch(&mirror, &self.remote(location, credentials, watch), commit, hint_ref)?,
             };
-            Ok(GitTree::new(&Arc::clone(&generation.objects), Some(generation), (commit, root), revision, &self.limits))
+            Ok(GitTree::new(&found.objects, Some(found.generation), (commit, found.root), revision, &self.limits))
         })
     }
 
@@ -136,7 +141,9 @@ impl Mirrors {
         }
         let path = path.canonicalize().map_err(|error| Fault::NotFound(error.to_string()))?;
         match self.root.canonicalize() {
-            Ok(root) if path.starts_with(&root) => Err(Fault::Unsupported("the agent's own mirrors are no repositories".into())),
+            Ok(root) if path.starts_with(&root) => {
+                Err(Fault::Unsupported("the agent's own mirrors are no repositories".into()))
+            }
             _ => Ok(path),
         }
     }
@@ -166,7 +173,7 @@ impl Mirrors {
         remote: &Remote<'_>,
         commit: ObjectId,
         hint_ref: Option<&str>,
-    ) -> Result<(Arc<Generation>, ObjectId), Fault> {
+    ) -> Result<Found, Fault> {
         let mut last_failure = loop {
             match mirror.fetching.try_lock() {
                 Ok(guard) => break guard,
@@ -199,17 +206,15 @@ impl Mirrors {
 }
 
 /// Fetches a commit into the mirror. To be called by the holder of [`Mirror::fetching`].
-fn fetch_once(
-    mirror: &Mirror,
-    remote: &Remote<'_>,
-    commit: ObjectId,
-    hint_ref: Option<&str>,
-) -> Result<(Arc<Generation>, ObjectId), Fault> {
+fn fetch_once(mirror: &Mirror, remote: &Remote<'_>, commit: ObjectId, hint_ref: Option<&str>) -> Result<Found, Fault> {
     let generation = mirror.destination()?;
-    match fetch_into(&generation, remote, commit, hint_ref) {
-        Ok(root) => {
+    let fetched = generation
+        .objects()
+        .and_then(|objects| Ok((fetch_into(&generation, &objects, remote, commit, hint_ref)?, objects)));
+    match fetched {
+        Ok((root, objects)) => {
             mirror.adopt(&generation);
-            Ok((generation, root))
+            Ok(Found { generation, objects, root })
         }
         Err(fault) => {
             if matches!(fault, Fault::Corrupt(_)) {
@@ -222,9 +227,15 @@ fn fetch_once(
 }
 
 /// Fetches a commit into a generation; its root folder.
-fn fetch_into(generation: &Generation, remote: &Remote<'_>, commit: ObjectId, hint_ref: Option<&str>) -> Result<ObjectId, Fault> {
-    let into = Destination { folder: &generation.folder, objects: &generation.objects };
-    let absent = match remote.fetch(vec![commit], generation.haves(), Depth::Shallow, &into) {
+fn fetch_into(
+    generation: &Generation,
+    objects: &Arc<gix::odb::Store>,
+    remote: &Remote<'_>,
+    commit: ObjectId,
+    hint_ref: Option<&str>,
+) -> Result<ObjectId, Fault> {
+    let into = Destination { folder: &generation.folder, objects };
+    let absent = match remote.fetch(vec![commit], generation.haves(objects), Depth::Shallow, &into) {
         // What was sent is not there: an older file of the same name, which can't be read, was in its way.
         Ok(()) => Fault::Corrupt(format!("commit {commit} was received, but can't be found")),
         // The server does not hand out commits by their id, or does not have it.
@@ -235,12 +246,12 @@ fn fetch_into(generation: &Generation, remote: &Remote<'_>, commit: ObjectId, hi
             if wants.is_empty() || wants == [commit] {
                 return Err(fault);
             }
-            remote.fetch(wants, generation.haves(), Depth::Full, &into)?;
+            remote.fetch(wants, generation.haves(objects), Depth::Full, &into)?;
             Fault::CommitMissing(commit.to_string())
         }
         Err(fault) => return Err(fault),
     };
-    let root = generation.root_of(commit)?.ok_or(absent)?;
+    let root = generation.root_of(objects, commit)?.ok_or(absent)?;
     generation.record(commit)?;
     Ok(root)
 }

@@ -66,7 +66,8 @@ fn silent_and_dripping_servers_end_at_the_deadline() {
 fn the_cancel_flag_ends_a_wait() {
     let repo = GitRepo::new();
     let commit = repo.commit(&[("a", "1")], "first");
-    let (server, setup) = (GitServer::start(&repo), Setup::with(GitLimits { timeout: Duration::from_secs(3600), ..Default::default() }));
+    let (server, setup) =
+        (GitServer::start(&repo), Setup::with(GitLimits { timeout: Duration::from_secs(3600), ..Default::default() }));
     server.behave(Behaviour::Hang);
     let cancel = AtomicBool::new(false);
     std::thread::scope(|scope| {

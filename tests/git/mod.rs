@@ -1,7 +1,7 @@
 //! The Git side against real repositories.
 
-mod fetching;
 mod faults;
+mod fetching;
 mod http;
 mod local;
 mod mirrors;

@@ -54,11 +54,8 @@ fn commits_tell_who_when_and_what() {
     let url = repo.path().to_str().unwrap().to_owned();
     let commit = repo.commit(&[("a", "1")], "Add a\n\nBecause it was missing.");
     let tree = setup.open(&url, &commit).unwrap();
-    let expected = CommitInfo {
-        author: "Ada <ada@example.com>".into(),
-        committed_at: 1_700_000_001,
-        subject: "Add a".into(),
-    };
+    let expected =
+        CommitInfo { author: "Ada <ada@example.com>".into(), committed_at: 1_700_000_001, subject: "Add a".into() };
     assert_eq!(tree.commit().unwrap(), expected);
     assert_eq!(tree.revision(), &commit);
     let long = repo.commit(&[("a", "2")], &"ü".repeat(500));

@@ -61,7 +61,8 @@ impl Stub {
 fn refs_and_commits_come_through_the_program() {
     let repo = GitRepo::new();
     let first = repo.commit(&[("a", "1")], "first");
-    let stub = Stub::new(&repo, "cp \"$KEY\" \"$LOG.key\"; stat -c %a \"$KEY\" > \"$LOG.mode\"; exec sh -c \"$COMMAND\"\n");
+    let stub =
+        Stub::new(&repo, "cp \"$KEY\" \"$LOG.key\"; stat -c %a \"$KEY\" > \"$LOG.mode\"; exec sh -c \"$COMMAND\"\n");
     let known = stub.credentials();
     let refs = stub.setup.mirrors.list_refs(&stub.url, Some(&known), &GO_ON).unwrap();
     assert_eq!(refs.head.as_ref(), Some(&first));
@@ -72,7 +73,9 @@ fn refs_and_commits_come_through_the_program() {
 
     let log = stub.log();
     assert_eq!(log.lines().count(), 3, "{log}");
-    for expected in ["BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes", "-l git", "-p 2222", "-- example.com"] {
+    for expected in
+        ["BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes", "-l git", "-p 2222", "-- example.com"]
+    {
         assert!(log.lines().all(|line| line.contains(expected)), "{expected}: {log}");
     }
     assert!(!log.contains("hunter2"));
@@ -103,7 +106,7 @@ fn what_the_program_says_is_sorted() {
 #[test]
 fn a_silent_program_ends_at_the_deadline() {
     let repo = GitRepo::new();
-    let stub = Stub::with(&repo, "sleep 600\n", hasty());
+    let stub = Stub::with(&repo, "exec sleep 600\n", hasty());
     let error = stub.list_error();
     assert!(error.contains("no complete answer"), "{error}");
     assert_eq!(stub.keys(), Vec::<PathBuf>::new());
@@ -116,7 +119,8 @@ fn what_is_missing_is_said() {
     let error = stub.setup.list_error(&stub.url, None);
     assert!(error.contains("sshPrivateKey"), "{error}");
     let mut setup = Setup::new();
-    setup.mirrors = setup.mirrors.with_ssh(SshSettings { program: "/nonexistent/ssh".into(), ..SshSettings::default() });
+    setup.mirrors =
+        setup.mirrors.with_ssh(SshSettings { program: "/nonexistent/ssh".into(), ..SshSettings::default() });
     let error = setup.list_error("git@example.com:x/y", Some(&stub.credentials()));
     assert!(error.contains("/nonexistent/ssh") && error.contains("ssh URLs need it"), "{error}");
 }

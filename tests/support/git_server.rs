@@ -166,8 +166,11 @@ impl Drop for GitServer {
 struct Head {
     method: String,
     target: String,
-    headers: Vec<(String, String)>,
+    headers: Headers,
 }
+
+/// Names and values.
+type Headers = Vec<(String, String)>;
 
 impl Head {
     fn header(&self, name: &str) -> Option<&str> {
@@ -200,7 +203,9 @@ impl State {
             && !body.windows(17).any(|window| window == b"deepen 2147483647");
         match behaviour {
             Behaviour::Status(code) => respond(stream, &format!("{code} Told So"), &[], b"told so"),
-            Behaviour::Redirect(base) => respond(stream, "301 Moved", &[("Location", &format!("{base}{}", head.target))], b""),
+            Behaviour::Redirect(base) => {
+                respond(stream, "301 Moved", &[("Location", &format!("{base}{}", head.target))], b"")
+            }
             Behaviour::Hang => {
                 self.wait_for_stop();
                 Ok(())
@@ -239,7 +244,7 @@ impl State {
     }
 
     /// Runs `git http-backend`.
-    fn backend(&self, head: &Head, body: &[u8], old: bool) -> io::Result<(String, Vec<(String, String)>, Vec<u8>)> {
+    fn backend(&self, head: &Head, body: &[u8], old: bool) -> io::Result<(String, Headers, Vec<u8>)> {
         let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
         let mut command = git_command();
         command
@@ -296,7 +301,9 @@ fn read_request(stream: &mut impl Read) -> io::Result<(Head, Vec<u8>)> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(ToOwned::to_owned);
-    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Err(io::ErrorKind::InvalidData.into()) };
+    let (Some(method), Some(target)) = (words.next(), words.next()) else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
     let head = Head { method, target, headers: read_headers(&mut reader)? };
     let mut body = Vec::new();
     if head.header("transfer-encoding").is_some_and(|encoding| encoding.contains("chunked")) {
@@ -316,7 +323,7 @@ fn read_request(stream: &mut impl Read) -> io::Result<(Head, Vec<u8>)> {
     Ok((head, body))
 }
 
-fn read_headers(reader: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
+fn read_headers(reader: &mut impl BufRead) -> io::Result<Headers> {
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
