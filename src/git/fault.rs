@@ -25,6 +25,9 @@ pub(super) enum Fault {
          again"
     )]
     CommitMissing(String),
+    /// Becomes [`Self::CommitMissing`] where the commit is known.
+    #[error("the server does not have the commit")]
+    NotThere,
     #[error("object {0} is not a commit; set targetRevision to a branch, a tag of a commit, or a commit id")]
     NotACommit(String),
     #[error("the server can't be reached: {0}; it is tried again")]

@@ -238,7 +238,7 @@ fn fetch_into(
     let absent = match remote.fetch(vec![commit], generation.haves(objects), Depth::Shallow, &into) {
         // What was sent is not there: an older file of the same name, which can't be read, was in its way.
         Ok(()) => Fault::Corrupt(format!("commit {commit} was received, but can't be found")),
-        // The server does not hand out commits by their id, or does not have it.
+        // The server does not hand out commits by their id.
         Err(fault) if fault.is_refusal() => {
             let refs = remote.list()?;
             let wants = tips(&refs, hint_ref);
@@ -249,6 +249,7 @@ fn fetch_into(
             remote.fetch(wants, generation.haves(objects), Depth::Full, &into)?;
             Fault::CommitMissing(commit.to_string())
         }
+        Err(Fault::NotThere) => return Err(Fault::CommitMissing(commit.to_string())),
         Err(fault) => return Err(fault),
     };
     let root = generation.root_of(objects, commit)?.ok_or(absent)?;

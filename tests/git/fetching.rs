@@ -152,6 +152,11 @@ fn a_commit_that_nobody_has_is_not_found() {
     let missing = driftless::engine::ids::Revision::parse(&"12".repeat(20)).unwrap();
     let error = setup.open(&server.url(), &missing).unwrap_err();
     assert!(error.contains(&format!("commit {missing} was not found")), "{error}");
+    assert_eq!(server.take_requests().len(), 2, "no history is searched for it");
+    server.behave(Behaviour::RefuseShallow);
+    let error = setup.open(&server.url(), &missing).unwrap_err();
+    assert!(error.contains(&format!("commit {missing} was not found")), "{error}");
+    server.behave(Behaviour::Serve);
     // A blob is no commit.
     let blob = repo.git(&["rev-parse", "main:a"]);
     let blob = driftless::engine::ids::Revision::parse(&blob).unwrap();

@@ -213,7 +213,7 @@ impl State {
             Behaviour::Drop => Ok(()),
             Behaviour::Drip => self.drip(stream, &head),
             Behaviour::Refuse(text) if wants_objects => refuse(stream, &text),
-            Behaviour::RefuseShallow if wants_objects && shallow => refuse(stream, "upload-pack: not our ref"),
+            Behaviour::RefuseShallow if wants_objects && shallow => refuse(stream, "want not valid"),
             _ => {
                 let (status, headers, answer) = self.backend(&head, &body, behaviour == Behaviour::OldProtocol)?;
                 if let Some(request) = self.requests.lock().unwrap().get_mut(index) {
