@@ -4,6 +4,7 @@
 
 mod cli;
 mod engine;
+mod git;
 mod real;
 mod render;
 mod store;
