@@ -229,6 +229,18 @@ fn a_lease_is_acquired() {
             ],
         ),
         (
+            "a creation whose answer was lost may have landed after another leader's Lease was deleted",
+            &[
+                (0, Tick, "get", "follower of ?"),
+                (10, Read(Ok(None)), "create 1", "follower of"),
+                (1510, Written(Err(Fault::Timeout)), "get", "follower of"),
+                (1520, Read(Ok(Some(("me", 1, 1)))), "", "follower of me"),
+                (7519, Watched(Some(("me", 1, 1))), "", "follower of me"),
+                (7770, Tick, "acquire 2 @1", "follower of me"),
+                (7780, Written(Ok(2)), "", "leader 2 until 12770"),
+            ],
+        ),
+        (
             "a timed-out acquisition that another one overtook",
             &[
                 (0, Tick, "get", "follower of ?"),
