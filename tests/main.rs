@@ -1,5 +1,10 @@
 //! The one test binary; modules by subject.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod cli;
 mod real;
 mod store;
 mod support;
+mod tidy;
+mod wire;

@@ -1,22 +1,37 @@
 //! The Kubernetes side: the only code that names `kube`.
 //!
-//! Reading never goes through `kube`'s typed requests: on an answer that doesn't parse they log its text, which may hold
-//! Secrets. [`request`] sends, and every body is decoded here, object by object, from its bytes.
+//! No request goes through `kube`'s typed calls where it could be avoided: on an answer that doesn't parse they log its
+//! text, which may hold Secrets. Reads are sent by [`request`], writes by [`call`], and answers are decoded here.
 
 mod application_decode;
 pub mod applications;
+pub mod apply;
+mod call;
 pub mod client;
+pub mod clock;
 pub mod crd;
+pub mod delete;
 pub mod discovery;
+mod error;
+pub mod events;
+pub mod fence;
 mod follow;
+pub mod hash_key;
+mod heal;
+// pub mod lease;
 mod lines;
 pub mod list;
+pub mod namespace;
 pub mod observe;
 mod page;
+pub mod path;
 pub mod repositories;
 mod request;
 mod retry;
+pub mod status;
 pub mod watch;
+
+pub use kube::Client;
 
 /// Namespaces that are looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]

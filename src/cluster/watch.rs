@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::discovery::{Discovery, DiscoveryHandle};
 use super::follow::{Closed, Delivery, Follower, Target};
 use super::request::Refusal;
-use crate::engine::decode::{DecodeContext, decode};
+use crate::engine::decode::{DecodeContext, decode, decode_metadata};
 use crate::engine::event::{Event, RequestErrorReason, WatchEvent};
 use crate::engine::hash::{Hash, HashKey};
 use crate::engine::ids::Gvk;
@@ -39,21 +39,18 @@ impl Reader {
         format!("{}={}", names::INSTANCE_LABEL, self.instance)
     }
 
-    /// Decodes an object of `gvk`. On failure the log tells which object it is, if that can be told, and nothing of its
-    /// content: an error of a parser quotes what it stumbled over.
-    pub(super) fn decode(&self, gvk: &Gvk, raw: &[u8]) -> Option<LiveObject> {
-        let live = decode(raw, &DecodeContext { hash_key: &self.hash_key, gvk }).ok();
-        if live.is_none() {
-            let Named { metadata } = serde_json::from_slice(raw).unwrap_or_default();
-            tracing::warn!(
-                kind = %gvk,
-                namespace = metadata.namespace.as_deref().unwrap_or_default(),
-                name = metadata.name.as_deref().unwrap_or_default(),
-                bytes = raw.len(),
-                "skipped an object that can't be decoded"
-            );
-        }
-        live
+    /// Decodes an object of `gvk`, or only its metadata. On failure the log tells which object it is, if that can be
+    /// told, and nothing of its content.
+    pub(super) fn decode(&self, gvk: &Gvk, raw: &[u8], metadata_only: bool) -> Option<LiveObject> {
+        let decode = if metadata_only { decode_metadata } else { decode };
+        let decoded = decode(raw, &DecodeContext { hash_key: &self.hash_key, gvk });
+        decoded
+            .inspect_err(|error| {
+                let Named { metadata } = serde_json::from_slice(raw).unwrap_or_default();
+                let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
+                tracing::warn!(kind = %gvk, namespace, name, "skipped an object that can't be decoded: {error}");
+            })
+            .ok()
     }
 }
 
@@ -130,10 +127,10 @@ impl Target for Kind {
         self.served.mark_unchanged();
         let discovery = &self.reader.discovery;
         if std::mem::take(&mut self.missed) {
-            discovery.refresh().await.map_err(undiscovered)?;
+            discovery.refresh().await?;
         }
-        let resource = discovery.resolve(&self.watch, Duration::ZERO).await.map_err(undiscovered)?;
-        Ok(resource.collection_path(None))
+        let resource = discovery.resolve(&self.watch, Duration::ZERO).await?;
+        Ok(resource.collection_path())
     }
 
     fn selector(&self) -> &str {
@@ -141,7 +138,7 @@ impl Target for Kind {
     }
 
     fn decode(&self, raw: &[u8]) -> Option<LiveObject> {
-        self.reader.decode(&self.watch, raw)
+        self.reader.decode(&self.watch, raw, false)
     }
 
     async fn deliver(&mut self, delivery: Delivery<LiveObject>) -> Result<(), Closed> {
@@ -166,8 +163,4 @@ impl Target for Kind {
             std::future::pending::<()>().await;
         }
     }
-}
-
-fn undiscovered(error: crate::engine::event::RequestError) -> Refusal {
-    Refusal { code: None, ahead: false, error }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::application::{ApplicationSpec, ObservedApplication, REFRESH, TAKE_OVER};
+use super::backoff::RetryPolicy;
 use super::effect::{Effect, Notice};
 use super::hash::{self, Hash};
 use super::ids::{AppKey, ObjectKey, RepoKey, Revision};
@@ -14,7 +15,7 @@ use super::state::{App, Plan, RenderState, StatusState, Tally, watch_of};
 use super::status::Condition;
 use super::step::{Engine, Step};
 use super::time::Timestamp;
-use super::backoff::RetryPolicy;
+use super::tracking::instance_name;
 
 impl App {
     fn new(observed: Box<ObservedApplication>) -> Self {
@@ -78,7 +79,11 @@ impl App {
             Some(message) => {
                 if self.conditions.get(kind).is_none_or(|known| known.message != message) {
                     let since = Some(now.to_string());
-                    let condition = Condition { kind: kind.split('/').next().unwrap_or(kind).to_owned(), message, last_transition_time: since };
+                    let condition = Condition {
+                        kind: kind.split('/').next().unwrap_or(kind).to_owned(),
+                        message,
+                        last_transition_time: since,
+                    };
                     self.conditions.insert(kind, condition);
                     self.status.dirty = true;
                 }
@@ -126,7 +131,8 @@ impl Plan {
         if !problems.is_empty() {
             return Err(problems.join("; "));
         }
-        RetryPolicy::from_spec(policy.retry.as_ref(), true).map_err(|error| format!("spec.syncPolicy.retry: {error}"))?;
+        RetryPolicy::from_spec(policy.retry.as_ref(), true)
+            .map_err(|error| format!("spec.syncPolicy.retry: {error}"))?;
         let repo = repo_key(&source.repo_url).map_err(|error| format!("spec.source.repoURL: {error}"))?;
         let namespace: Arc<str> = spec.destination.namespace.clone().unwrap_or_default().into();
         let hash = hash_of(&serde_json::json!({ "source": source, "namespace": &*namespace }));
@@ -176,15 +182,6 @@ fn known_condition(kind: &str) -> Option<&'static str> {
 }
 
 impl Engine {
-    /// Argo CD's instance name: the plain name in the control namespace, else `namespace_name`.
-    pub fn instance_name(control_namespace: &str, key: &AppKey) -> String {
-        if &*key.namespace == control_namespace {
-            key.name.to_string()
-        } else {
-            format!("{}_{}", key.namespace, key.name)
-        }
-    }
-
     pub(super) fn observe_application(&mut self, observed: Box<ObservedApplication>, step: &mut Step<'_>) {
         let key = observed.key.clone();
         match self.apps.get(&key).map(|app| app.observed.uid == observed.uid) {
@@ -228,7 +225,7 @@ impl Engine {
     fn admit(&mut self, observed: Box<ObservedApplication>, step: &mut Step<'_>) {
         let key = observed.key.clone();
         let mut app = Box::new(App::new(observed));
-        self.instances.insert(Self::instance_name(&self.settings.control_namespace, &key).into(), key.clone());
+        self.instances.insert(instance_name(&key, &self.settings.control_namespace).into(), key.clone());
         let (record, inventory) = self.stored.remove(&key).unwrap_or_default();
         if record.uid == app.observed.uid {
             app.claims = record.claims.iter().map(|claim| (claim.key.clone(), claim.clone())).collect();
@@ -324,7 +321,7 @@ impl Engine {
         if let Some(repo) = repo {
             self.leave_repo(&repo, key);
         }
-        self.instances.remove(&*Self::instance_name(&self.settings.control_namespace, key));
+        self.instances.remove(&*instance_name(key, &self.settings.control_namespace));
         for object in inventory {
             self.hand_over_or_forget(&object, step);
         }

@@ -100,7 +100,11 @@ mod tests {
             (None, Some(("a", "f")), Some(("a", "f")), Verdict::Extra),
         ];
         for (desired, expected, live, verdict) in cases {
-            assert_eq!(assess(&object(desired, expected, live), Some(&synced)), verdict, "{desired:?} {expected:?} {live:?}");
+            assert_eq!(
+                assess(&object(desired, expected, live), Some(&synced)),
+                verdict,
+                "{desired:?} {expected:?} {live:?}"
+            );
         }
     }
 

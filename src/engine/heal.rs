@@ -9,6 +9,7 @@ use super::live::{Blame, LiveObject};
 use super::record::{AuditEntry, Expected, StoreOp};
 use super::state::{App, Flight, Owner, Timer, Verdict};
 use super::step::{Engine, Step};
+use super::tracking::instance_name;
 
 /// After this many conflicts or failures in a row an object waits before it is tried again.
 const IMMEDIATE_TRIES: u32 = 3;
@@ -163,9 +164,7 @@ impl Engine {
         let heal = !matches!(purpose, Purpose::Sync { .. });
         let precondition = match &object.record.live {
             None => Precondition::Absent,
-            Some(live) => {
-                Precondition::Exactly { uid: live.uid.clone(), resource_version: live.resource_version }
-            }
+            Some(live) => Precondition::Exactly { uid: live.uid.clone(), resource_version: live.resource_version },
         };
         object.flight = Some(Flight::Apply { desired, heal });
         if heal {
@@ -253,7 +252,7 @@ impl Engine {
         let instance = self
             .objects
             .get(key)
-            .map(|object| Self::instance_name(&self.settings.control_namespace, &object.record.app))
+            .map(|object| instance_name(&object.record.app, &self.settings.control_namespace))
             .unwrap_or_default();
         let owner = super::state::owner_of(&live, &self.settings.instance, &instance);
         let Some(object) = self.objects.get_mut(key) else { return };
@@ -314,7 +313,9 @@ impl Engine {
         if let (true, Some((resource_version, footprint))) = (equal, seen) {
             match (object.owner(), footprint) {
                 // Ours in every field, with the values that Git wants: whatever made the difference, it is no drift.
-                (Owner::Ours, Some(footprint)) if object.record.live.as_ref().and_then(|live| live.stamp) == Some(desired) => {
+                (Owner::Ours, Some(footprint))
+                    if object.record.live.as_ref().and_then(|live| live.stamp) == Some(desired) =>
+                {
                     object.record.expected = Some(Expected { desired, footprint });
                     object.volatile().found_drifted = None;
                     step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));

@@ -21,6 +21,7 @@ pub mod hash;
 mod heal;
 pub mod health;
 pub mod ids;
+pub mod lease;
 pub mod leftover;
 pub mod live;
 pub mod manifest;

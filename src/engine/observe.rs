@@ -9,6 +9,7 @@ use super::live::{LiveObject, Protection};
 use super::record::{LiveRecord, ObjectRecord, StoreOp};
 use super::state::{Flight, Object, Owner, Timer, WatchState, owner_of, watch_of};
 use super::step::{Engine, Step};
+use super::tracking::instance_name;
 
 impl Protection {
     /// Bits for the store: no prune 1, no delete 2, prune allowed 4.
@@ -119,7 +120,7 @@ impl Engine {
             object.seen = list;
         }
         let key = live.key.clone();
-        let instance = Self::instance_name(&self.settings.control_namespace, &object.record.app);
+        let instance = instance_name(&object.record.app, &self.settings.control_namespace);
         let owner = owner_of(&live, &self.settings.instance, &instance);
         if object.see(live, owner) {
             step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
@@ -136,7 +137,7 @@ impl Engine {
         else {
             return;
         };
-        let instance = Self::instance_name(&self.settings.control_namespace, &app);
+        let instance = instance_name(&app, &self.settings.control_namespace);
         if owner_of(&live, &self.settings.instance, &instance) != Owner::Ours {
             return;
         }

@@ -119,9 +119,10 @@ impl Engine {
 
     fn finish_if_landed(&mut self, app: &mut App, step: &mut Step<'_>) {
         if app.sync.as_ref().is_some_and(|sync| sync.flying.is_empty() && sync.phase == SyncPhase::Pruning) {
-            let failed = app.sync.as_ref().map_or(0, |sync| {
-                sync.results.values().filter(|result| result.status == "SyncFailed").count()
-            });
+            let failed = app
+                .sync
+                .as_ref()
+                .map_or(0, |sync| sync.results.values().filter(|result| result.status == "SyncFailed").count());
             self.finish(app, (failed > 0).then(|| format!("{failed} objects could not be pruned")), step);
         }
     }
@@ -130,7 +131,9 @@ impl Engine {
     fn prune_allowed(&mut self, app: &mut App, extras: &[ObjectKey], step: &mut Step<'_>) -> Result<(), Held> {
         let Ok(plan) = &app.plan else { return Err(Held::Wait("the spec is invalid".into())) };
         if !self.inventory_complete {
-            return Err(Held::Wait("a prune waits until every kind was searched for objects of this installation".into()));
+            return Err(Held::Wait(
+                "a prune waits until every kind was searched for objects of this installation".into(),
+            ));
         }
         let revision = app.record.revision.clone();
         let known = app.inventory.len();
@@ -144,7 +147,8 @@ impl Engine {
         let share = count * 100 > known * self.settings.prune_share_percent;
         let short = revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
         let allowed = app.observed.annotations.get(ALLOW_PRUNE).is_some_and(|allowed| {
-            allowed.len() >= short.len() && revision.as_ref().is_some_and(|revision| revision.as_str().starts_with(&**allowed))
+            allowed.len() >= short.len()
+                && revision.as_ref().is_some_and(|revision| revision.as_str().starts_with(&**allowed))
         });
         if share && known >= self.settings.prune_share_minimum && !allowed && !plan.allow_empty() {
             return Err(Held::Stop(format!(
@@ -358,7 +362,8 @@ fn teardown_fate(key: &ObjectKey, object: &Object, watch: Option<&Watch>, claime
         return Fate::Look;
     }
     let definition = &*key.group == "apiextensions.k8s.io" && &*key.kind == "CustomResourceDefinition";
-    let told = watch.is_some_and(|watch| !watch.listing && matches!(watch.state, WatchState::Synced | WatchState::Unserved));
+    let told =
+        watch.is_some_and(|watch| !watch.listing && matches!(watch.state, WatchState::Synced | WatchState::Unserved));
     match &object.record.live {
         None if told => Fate::Leave,
         None => Fate::Wait,

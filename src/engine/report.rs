@@ -77,11 +77,14 @@ impl Engine {
         app.condition("ComparisonError/watch", message, step.now.wall);
         let foreign = app.tally.of(Verdict::Foreign) as usize + app.claims.len();
         let first = app.claims.keys().next().cloned().or_else(|| {
-            let foreign = |key: &&ObjectKey| self.objects.get(*key).is_some_and(|object| object.verdict == Verdict::Foreign);
+            let foreign =
+                |key: &&ObjectKey| self.objects.get(*key).is_some_and(|object| object.verdict == Verdict::Foreign);
             app.inventory.iter().find(foreign).cloned()
         });
         let message = first.filter(|_| foreign > 0).map(|first| {
-            format!("{foreign} objects belong to another application or installation and are not applied, {first} first")
+            format!(
+                "{foreign} objects belong to another application or installation and are not applied, {first} first"
+            )
         });
         app.condition("SharedResourceWarning/owner", message, step.now.wall);
     }

@@ -21,7 +21,11 @@ pub fn repo_key(url: &str) -> Result<RepoKey, String> {
             Some((host, path)) if host.contains('@') && !host.contains('/') => {
                 ("ssh".to_owned(), format!("{host}/{}", path.trim_start_matches('/')))
             }
-            _ => return Err("it has no scheme: write https://, http://, ssh://, user@host:path or an absolute path".into()),
+            _ => {
+                return Err(
+                    "it has no scheme: write https://, http://, ssh://, user@host:path or an absolute path".into()
+                );
+            }
         },
     };
     if !matches!(scheme.as_str(), "https" | "http" | "ssh") {
@@ -62,7 +66,9 @@ mod tests {
 
     #[test]
     fn bad_urls_say_what_to_do_and_no_password() {
-        for url in ["", "repo", "ftp://x/y", "https://user:hunter2@x/y", "https://token@x/y", "ssh://-oProxy/x", "oci://x/y"] {
+        for url in
+            ["", "repo", "ftp://x/y", "https://user:hunter2@x/y", "https://token@x/y", "ssh://-oProxy/x", "oci://x/y"]
+        {
             let error = repo_key(url).unwrap_err();
             assert!(!error.contains("hunter2") && !error.contains("token"), "{error}");
         }

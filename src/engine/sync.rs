@@ -107,7 +107,9 @@ impl Engine {
             state.phase == "Running" && asked.as_ref().is_ok_and(|asked| *asked == state.operation)
         });
         let (operation, sync) = match asked {
-            Err(error) => return self.refuse(app, Operation::default(), format!(".operation can't be read: {error}"), step),
+            Err(error) => {
+                return self.refuse(app, Operation::default(), format!(".operation can't be read: {error}"), step);
+            }
             Ok(Operation { sync: None, .. }) => {
                 return self.refuse(app, Operation::default(), ".operation holds no sync".into(), step);
             }
@@ -116,11 +118,14 @@ impl Engine {
                 (operation, sync)
             }
         };
-        if let Err(message) = app.plan.as_ref().map_err(Clone::clone).and_then(|plan| accept(&sync, &operation, plan.target(), app)) {
+        if let Err(message) =
+            app.plan.as_ref().map_err(Clone::clone).and_then(|plan| accept(&sync, &operation, plan.target(), app))
+        {
             return self.refuse(app, operation, message, step);
         }
         if self.may_sync(app) {
-            let started = app.operation.as_ref().filter(|_| running).and_then(|state| Timestamp::parse(&state.started_at));
+            let started =
+                app.operation.as_ref().filter(|_| running).and_then(|state| Timestamp::parse(&state.started_at));
             app.status.clear_operation = true;
             self.start(app, operation, false, started, step);
         }
@@ -249,7 +254,9 @@ impl Engine {
                     }
                     self.gather(&mut app);
                 }
-                Err(error) => self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step),
+                Err(error) => {
+                    self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step)
+                }
             }
         }
         self.apps.insert(key.clone(), app);
@@ -357,13 +364,15 @@ impl Engine {
             let Some(object) = self.objects.get(key).filter(|_| sync.selects(key)) else { continue };
             let message = match object.verdict {
                 Verdict::Foreign => Some("it belongs to another application or installation".to_owned()),
-                Verdict::Unknown => match self.watches.get(&watch_of(key, &object.record.version)).map(|watch| &watch.state) {
-                    Some(WatchState::Failed(error)) => Some(format!("its kind can't be watched: {error}")),
-                    _ => {
-                        told = false;
-                        None
+                Verdict::Unknown => {
+                    match self.watches.get(&watch_of(key, &object.record.version)).map(|watch| &watch.state) {
+                        Some(WatchState::Failed(error)) => Some(format!("its kind can't be watched: {error}")),
+                        _ => {
+                            told = false;
+                            None
+                        }
                     }
-                },
+                }
                 _ => None,
             };
             if let Some(message) = message {
