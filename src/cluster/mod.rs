@@ -1,7 +1,7 @@
 //! The Kubernetes side: the only code that names `kube`.
 //!
-//! No request goes through `kube`'s typed calls where it could be avoided: on an answer that doesn't parse they log its
-//! text, which may hold Secrets. Reads are sent by [`request`], writes by [`call`], and answers are decoded here.
+//! Nothing goes through `kube`'s typed requests but the watch of Applications: on an answer that doesn't parse they log its
+//! text, which may hold Secrets. Every other body is decoded here from its bytes.
 
 mod application_decode;
 pub mod applications;
@@ -18,7 +18,7 @@ pub mod fence;
 mod follow;
 pub mod hash_key;
 mod heal;
-// pub mod lease;
+pub mod lease;
 mod lines;
 pub mod list;
 pub mod namespace;
