@@ -137,10 +137,12 @@ async fn page(
         page.feed(&piece, &mut item).map_err(|error| Refusal::broken(what, &error.to_string()))?;
         piece.clear();
     }
-    if !whole || page.oversize > 0 {
+    let oversize = page.oversize > 0;
+    let meta = page.finish().map_err(|error| Refusal::broken(what, &error.to_string()))?;
+    if oversize || !whole {
         return Err(undecodable(what).into());
     }
-    page.finish().map_err(|error| Refusal::broken(what, &error.to_string()))
+    Ok(meta)
 }
 
 fn undecodable(what: &str) -> RequestError {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::discovery::{Discovery, DiscoveryHandle};
+use super::discovery::{Discovery, DiscoveryHandle, Resource};
 use super::follow::{Closed, Delivery, Follower, Target};
 use super::request::Refusal;
 use crate::engine::decode::{DecodeContext, decode, decode_metadata};
@@ -94,6 +94,7 @@ pub async fn run(context: WatchContext, watch: Gvk, from: Option<u64>) {
     let target = Kind {
         selector: context.reader.selector(),
         served: context.reader.discovery.subscribe(),
+        known: None,
         missed: false,
         reader: context.reader.clone(),
         events: context.events,
@@ -111,6 +112,8 @@ struct Kind {
     selector: String,
     events: mpsc::Sender<Event>,
     served: watch::Receiver<Arc<Discovery>>,
+    /// The kind as it was served when its path was last asked for.
+    known: Option<Arc<Resource>>,
     /// The server said 404 to the path that discovery had told.
     missed: bool,
 }
@@ -123,14 +126,13 @@ impl Target for Kind {
     }
 
     async fn path(&mut self) -> Result<String, Refusal> {
-        // What changes from here on is worth another look.
-        self.served.mark_unchanged();
         let discovery = &self.reader.discovery;
         if std::mem::take(&mut self.missed) {
             discovery.refresh().await?;
         }
-        let resource = discovery.resolve(&self.watch, Duration::ZERO).await?;
-        Ok(resource.collection_path())
+        let resolved = discovery.resolve(&self.watch, Duration::ZERO).await;
+        self.known = resolved.as_ref().ok().cloned();
+        Ok(resolved?.collection_path())
     }
 
     fn selector(&self) -> &str {
@@ -159,7 +161,8 @@ impl Target for Kind {
     }
 
     async fn changed(&mut self) {
-        if self.served.changed().await.is_err() {
+        let (watch, known) = (&self.watch, &self.known);
+        if self.served.wait_for(|served| served.resource(watch) != known.as_ref()).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -88,9 +88,11 @@ async fn all_namespaces_are_listed_before_any_counts() {
     let mut server = Server::new();
     let mut events = start(&server, Namespaces::These(vec!["a".into(), "b".into(), "a".into()]));
     let (first, second) = (server.next().await, server.next().await);
-    let ((a, b), a_first) =
-        if first.path.contains("/a/") { ((first, second), true) } else { ((second, first), false) };
-    assert!(a.path.ends_with("/namespaces/a/applications") && b.path.ends_with("/namespaces/b/applications"), "{a_first}");
+    let ((a, b), a_first) = if first.path.contains("/a/") { ((first, second), true) } else { ((second, first), false) };
+    assert!(
+        a.path.ends_with("/namespaces/a/applications") && b.path.ends_with("/namespaces/b/applications"),
+        "{a_first}"
+    );
     a.json(&page(10, "", &[application("a", "one", 1)]));
     assert_eq!(next(&mut events).await, "+a/one 1 default");
     let _stream = server.next().await.open();

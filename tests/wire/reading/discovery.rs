@@ -16,13 +16,14 @@ fn web() -> Gvk {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_at_the_same_time_share_a_request() {
+async fn calls_that_come_meanwhile_share_the_next_request() {
     let server = Server::new();
     let discovery = DiscoveryHandle::new(server.client.clone());
     let (first, second, third) = tokio::join!(discovery.refresh(), discovery.refresh(), discovery.refresh());
     assert_eq!(first.unwrap().kinds(), second.unwrap().kinds());
     third.unwrap();
-    assert_eq!(server.discoveries.load(Ordering::SeqCst), 2);
+    // What the first one reads may be from before the others came.
+    assert_eq!(server.discoveries.load(Ordering::SeqCst), 2 * 2);
     assert_eq!(discovery.current().scope(&Gvk::new("", "v1", "ConfigMap")), Some(Scope::Namespaced));
 }
 

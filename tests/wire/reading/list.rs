@@ -16,7 +16,11 @@ fn key(name: &str) -> ObjectKey {
     ObjectKey::new("", "ConfigMap", "shop", name)
 }
 
-async fn read(server: &mut Server, name: &'static str, answer: impl FnOnce(Asked)) -> Result<Option<LiveObject>, RequestError> {
+async fn read(
+    server: &mut Server,
+    name: &'static str,
+    answer: impl FnOnce(Asked),
+) -> Result<Option<LiveObject>, RequestError> {
     let reader = server.reader();
     let reading = tokio::spawn(async move { get(&reader, &key(name), "v1").await });
     answer(server.expect(&format!("/api/v1/namespaces/shop/configmaps/{name}")).await);
@@ -34,7 +38,9 @@ async fn one_object_is_there_or_not_or_unknown() {
     let gone = json!({"name": "shop", "kind": "namespaces"});
     let none = read(&mut server, "a", |asked| asked.refuse_with(404, &[], "namespaces \"shop\" not found", gone)).await;
     assert_eq!(none, Ok(None));
-    for (code, text) in [(404, "404 page not found"), (503, "x"), (200, "{\"metadata\": \"hunter2\"}"), (200, "hunter2")] {
+    for (code, text) in
+        [(404, "404 page not found"), (503, "x"), (200, "{\"metadata\": \"hunter2\"}"), (200, "hunter2")]
+    {
         let error = read(&mut server, "a", |asked| asked.answer(code, &[], text)).await.unwrap_err();
         assert!(!error.message.contains("hunter2"), "{error:?}");
     }
@@ -105,7 +111,9 @@ async fn the_sweep_lists_what_can_be_ours_by_metadata() {
     let found = sweeping.await.unwrap().unwrap();
     let keys: Vec<_> = found.iter().map(|live| live.key.to_string()).collect();
     assert_eq!(keys, ["/ConfigMap:shop/a", "/ConfigMap:shop/b", "example.com/Web:shop/w"]);
-    assert!(found.iter().all(|live| live.footprint.is_none() && live.health.is_none() && live.managed_fields.is_none()));
+    assert!(
+        found.iter().all(|live| live.footprint.is_none() && live.health.is_none() && live.managed_fields.is_none())
+    );
 }
 
 #[tokio::test(start_paused = true)]

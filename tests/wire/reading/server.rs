@@ -86,7 +86,8 @@ impl Asked {
     }
 
     pub(crate) fn refuse_with(self, code: u16, headers: &[(&str, &str)], message: &str, details: Value) {
-        let status = json!({"kind": "Status", "status": "Failure", "code": code, "message": message, "details": details});
+        let status =
+            json!({"kind": "Status", "status": "Failure", "code": code, "message": message, "details": details});
         self.answer(code, headers, status.to_string());
     }
 
