@@ -21,11 +21,13 @@ use crate::cluster::path::ResourcePath;
 use crate::cluster::status::write_application;
 use crate::cluster::watch::{self, WatchContext};
 use crate::cluster::{Client, list};
+use crate::engine::scope::Scope;
 use crate::engine::effect::{Apply, Delete, Effect, ManifestRef, Notice, Purpose, WriteApplication};
-use crate::engine::event::{ApplyOutcome, DeleteOutcome, Event, Inspection, RequestError, RequestErrorReason};
+use crate::engine::event::{
+    ApplyOutcome, DeleteOutcome, Event, Inspection, RequestError, RequestErrorReason,
+};
 use crate::engine::ids::{Gvk, ObjectKey};
 use crate::engine::ownership;
-use crate::engine::scope::Scope;
 
 /// How long an apply waits for its kind to be served: a definition that was just applied takes some tens of milliseconds.
 const KIND_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -88,15 +90,14 @@ impl Executor {
                 let result = list::get(&this.watching.reader, &key, &version).await;
                 Event::Looked { key, result: result.map(|live| live.map(Box::new)) }
             }),
-            Effect::Inspect { manifest, key, resource_version, managed_fields } => {
-                self.answer(name, |this| async move {
-                    let desired = manifest.hash;
-                    let result = this.inspect(manifest, &key, &managed_fields).await;
-                    Event::Inspected { key, desired, resource_version, result }
-                })
-            }
-            Effect::Sweep => self
-                .answer(name, |this| async move { Event::Swept { result: list::sweep(&this.watching.reader).await } }),
+            Effect::Inspect { manifest, key, resource_version, managed_fields } => self.answer(name, |this| async move {
+                let desired = manifest.hash;
+                let result = this.inspect(manifest, &key, &managed_fields).await;
+                Event::Inspected { key, desired, resource_version, result }
+            }),
+            Effect::Sweep => self.answer(name, |this| async move {
+                Event::Swept { result: list::sweep(&this.watching.reader).await }
+            }),
             Effect::Apply(effect) => self.write(name, |this| async move {
                 let (key, desired) = (effect.key.clone(), effect.manifest.hash);
                 Event::Applied { key, desired, outcome: this.apply(*effect).await }
@@ -180,8 +181,7 @@ impl Executor {
     }
 
     async fn apply(&self, effect: Apply) -> ApplyOutcome {
-        let gvk =
-            Gvk { group: effect.key.group.clone(), version: effect.version.clone(), kind: effect.key.kind.clone() };
+        let gvk = Gvk { group: effect.key.group.clone(), version: effect.version.clone(), kind: effect.key.kind.clone() };
         let resource = match self.resource(&gvk).await {
             Ok(resource) => resource,
             Err(error) => return ApplyOutcome::Failed(error),
@@ -198,8 +198,7 @@ impl Executor {
     }
 
     async fn delete(&self, effect: &Delete) -> DeleteOutcome {
-        let gvk =
-            Gvk { group: effect.key.group.clone(), version: effect.version.clone(), kind: effect.key.kind.clone() };
+        let gvk = Gvk { group: effect.key.group.clone(), version: effect.version.clone(), kind: effect.key.kind.clone() };
         match self.resource(&gvk).await {
             Ok(resource) => delete(&self.client, &self.context.write, &resource, propagation(effect), effect).await,
             Err(error) => DeleteOutcome::Failed(error),

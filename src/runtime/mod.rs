@@ -149,8 +149,7 @@ impl Beginning {
 /// Opens the store and reads what the engine starts from. A store that can't be used is set aside by the store itself.
 fn open_store(path: &Path) -> anyhow::Result<(Result<Arc<Store>, String>, StoreSnapshot)> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("the data folder {} can't be made", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("the data folder {} can't be made", folder.display()))?;
     }
     let (store, report) = Store::open(path, &StoreOptions::default())
         .with_context(|| format!("the store {} can't be opened", path.display()))?;
@@ -253,8 +252,7 @@ impl Agent {
         floor: Option<(String, i32)>,
         in_flight: InFlight,
     ) -> (LeaseHandle, impl Future<Output = ()> + Send + 'static) {
-        let host =
-            std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "driftless".into());
+        let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "driftless".into());
         let settings = lease::LeaseSettings {
             namespace: self.settings.namespace().to_owned(),
             name: self.settings.lease.lease_name.clone(),
@@ -442,9 +440,7 @@ async fn finish(task: JoinHandle<()>) {
 fn client_settings(settings: &Settings) -> ClientSettings {
     match settings.identity() {
         Identity::ServiceAccount => ClientSettings::default(),
-        Identity::Kubeconfig { file, context } => {
-            ClientSettings { kubeconfig: file.or_else(default_kubeconfig), context }
-        }
+        Identity::Kubeconfig { file, context } => ClientSettings { kubeconfig: file.or_else(default_kubeconfig), context },
     }
 }
 

@@ -75,10 +75,7 @@ async fn what_an_apply_would_change_is_applied_after_the_dry_run() {
 async fn an_object_that_moved_on_is_a_conflict() {
     let script = Script::replies(vec![conflict(), Reply::Json(200, ours(8, "1"))]);
     let outcome = run(&script, 1, config_map(heal(&stolen()))).await;
-    assert!(
-        matches!(&outcome, ApplyOutcome::Conflict { live: Some(live) } if live.resource_version == 8),
-        "{outcome:?}"
-    );
+    assert!(matches!(&outcome, ApplyOutcome::Conflict { live: Some(live) } if live.resource_version == 8), "{outcome:?}");
 }
 
 const SERVICE: &str = "/api/v1/namespaces/shop/services/web";
@@ -124,12 +121,7 @@ fn healed(resource_version: u64) -> Value {
 }
 
 fn duplicate() -> Reply {
-    status(
-        422,
-        "Invalid",
-        "Service \"web\" is invalid: spec.ports[1].name: Duplicate value: \"http\"",
-        json!({"name": "web", "kind": "Service"}),
-    )
+    status(422, "Invalid", "Service \"web\" is invalid: spec.ports[1].name: Duplicate value: \"http\"", json!({"name": "web", "kind": "Service"}))
 }
 
 #[tokio::test]
@@ -141,10 +133,7 @@ async fn an_edited_list_key_that_refuses_the_apply_is_removed_once() {
         Reply::Json(200, healed(7)),
     ]);
     let outcome = run(&script, 3, service_request()).await;
-    assert!(
-        matches!(&outcome, ApplyOutcome::Applied { live, blame, .. } if live.resource_version == 7 && !blame.is_empty()),
-        "{outcome:?}"
-    );
+    assert!(matches!(&outcome, ApplyOutcome::Applied { live, blame, .. } if live.resource_version == 7 && !blame.is_empty()), "{outcome:?}");
     let patch = format!("PATCH {SERVICE}");
     assert_eq!(script.lines(), [patch.as_str(), &format!("GET {SERVICE}"), &patch, &patch]);
     let sent = script.requests();
@@ -162,20 +151,14 @@ async fn refused_again_is_a_failure_and_not_tried_further() {
         duplicate(),
     ]);
     let outcome = run(&script, 9, service_request()).await;
-    assert!(
-        matches!(&outcome, ApplyOutcome::Failed(error) if error.reason == RequestErrorReason::Invalid),
-        "{outcome:?}"
-    );
+    assert!(matches!(&outcome, ApplyOutcome::Failed(error) if error.reason == RequestErrorReason::Invalid), "{outcome:?}");
 }
 
 #[tokio::test]
 async fn nothing_is_removed_from_an_object_that_moved_on_or_behind_the_fence() {
     let script = Script::replies(vec![duplicate(), Reply::Json(200, edited(6)), Reply::Json(200, edited(6))]);
     let outcome = run(&script, 9, service_request()).await;
-    assert!(
-        matches!(&outcome, ApplyOutcome::Conflict { live: Some(live) } if live.resource_version == 6),
-        "{outcome:?}"
-    );
+    assert!(matches!(&outcome, ApplyOutcome::Conflict { live: Some(live) } if live.resource_version == 6), "{outcome:?}");
 
     let script = Script::replies(vec![duplicate(), Reply::Json(200, edited(5))]);
     let outcome = run(&script, 1, service_request()).await;
