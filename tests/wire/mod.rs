@@ -6,5 +6,6 @@ mod events;
 mod hash_key;
 mod heal;
 mod namespace;
+mod reading;
 mod script;
 mod status;
