@@ -7,6 +7,8 @@
 pub mod application;
 pub mod blame;
 pub mod decode;
+pub mod backoff;
+pub mod contest;
 pub mod desired;
 pub mod effect;
 pub mod escalation;
@@ -17,6 +19,7 @@ pub mod hash;
 pub mod health;
 pub mod ids;
 pub mod leftover;
+pub mod lease;
 pub mod live;
 pub mod manifest;
 pub mod names;
