@@ -7,9 +7,9 @@ use http::Method;
 use kube::Client;
 use serde_json::Value;
 
+use super::call::{APPLY_PATCH, Answer, Call, Version, send};
 use super::error;
 use super::fence::WriteContext;
-use super::call::{APPLY_PATCH, Answer, Call, Version, send};
 use super::path::ResourcePath;
 use crate::engine::decode::{DecodeContext, decode};
 use crate::engine::desired::apply_body;
@@ -231,4 +231,3 @@ fn parse_manifest(body: &[u8]) -> Result<Value, RequestError> {
         error::invalid(format!("the stored manifest is damaged at column {}: render it again", error.column()))
     })
 }
-

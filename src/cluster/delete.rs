@@ -4,8 +4,8 @@ use http::Method;
 use kube::Client;
 use serde_json::json;
 
-use super::fence::WriteContext;
 use super::call::{Call, JSON, send};
+use super::fence::WriteContext;
 use super::path::ResourcePath;
 use crate::engine::effect::Delete;
 use crate::engine::event::{DeleteOutcome, RequestErrorReason};

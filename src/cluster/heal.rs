@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::apply::{Session, Stop, exactly};
-use super::error;
 use super::call::{Answer, Version};
+use super::error;
 use crate::engine::blame::blame;
 use crate::engine::effect::Precondition;
 use crate::engine::escalation::removal_patch;
@@ -84,7 +84,9 @@ impl Session<'_> {
         let Some(live) = self.read().await? else {
             return Ok(ApplyOutcome::Compared { live: None, equal: false });
         };
-        if matches!(self.precondition(), Precondition::Exactly { .. }) && *self.precondition() != exactly(&live.version()?) {
+        if matches!(self.precondition(), Precondition::Exactly { .. })
+            && *self.precondition() != exactly(&live.version()?)
+        {
             return Err(moved());
         }
         let equal = self.same_values(&would_be, &live)?;

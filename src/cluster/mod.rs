@@ -9,7 +9,7 @@ pub mod events;
 pub mod fence;
 pub mod hash_key;
 mod heal;
-// pub mod lease;
+pub mod lease;
 pub mod namespace;
 pub mod path;
 pub mod status;

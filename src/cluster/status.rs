@@ -7,9 +7,9 @@ use kube::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::call::{Answer, Call, Version, send};
 use super::error;
 use super::fence::{WriteContext, fenced};
-use super::call::{Answer, Call, Version, send};
 use super::path::ResourcePath;
 use crate::engine::application::{RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND};
 use crate::engine::effect::WriteApplication;

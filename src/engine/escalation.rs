@@ -162,7 +162,8 @@ impl Search<'_, '_> {
         for lost in lost {
             // The outermost part of the path that the object has not; the field itself if it has all of it.
             let steps = &lost.path.0;
-            let absent = (1..=steps.len()).find(|end| steps.get(..*end).is_some_and(|path| resolve(self.object, path).is_none()));
+            let absent = (1..=steps.len())
+                .find(|end| steps.get(..*end).is_some_and(|path| resolve(self.object, path).is_none()));
             let end = absent.unwrap_or(steps.len());
             let Some((Step::Field(arm), union)) = steps.get(..end).and_then(<[Step]>::split_last) else { continue };
             if let Some((pointer, theirs)) = self.swapped(union, arm, absent.is_none()) {
@@ -189,7 +190,8 @@ impl Search<'_, '_> {
         let theirs: Vec<&String> = match (arms, extra.as_slice()) {
             (Some((_, arms)), _) => extra.into_iter().filter(|name| arms.contains(&name.as_str())).collect(),
             (None, [one]) => {
-                let is_arm = matches!(union.last(), Some(Step::Key(_))) || found.get(*one).is_some_and(Value::is_object);
+                let is_arm =
+                    matches!(union.last(), Some(Step::Key(_))) || found.get(*one).is_some_and(Value::is_object);
                 let gone = wanted.keys().filter(|name| !found.contains_key(*name)).count();
                 if is_arm && !present && gone == 1 { vec![*one] } else { Vec::new() }
             }

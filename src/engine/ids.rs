@@ -245,7 +245,9 @@ mod tests {
         assert_eq!(id.object, ObjectKey::new("apps", "Deployment", "default", "ui"));
         let id = TrackingId::parse("app:rbac.authorization.k8s.io/ClusterRole:/system:node").unwrap();
         assert_eq!(&*id.object.name, "system:node");
-        for bad in ["", "app", "app:x", "app:/Kind", "app:/Kind:ns", ":/Kind:ns/name", "app:/Kind:ns/a/b", "a:b/c/d:e/f"] {
+        for bad in
+            ["", "app", "app:x", "app:/Kind", "app:/Kind:ns", ":/Kind:ns/name", "app:/Kind:ns/a/b", "a:b/c/d:e/f"]
+        {
             assert_eq!(TrackingId::parse(bad), None, "{bad}");
         }
     }

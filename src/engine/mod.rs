@@ -5,10 +5,10 @@
 //! checks that nothing in this folder names a library that could break the rule.
 
 pub mod application;
-pub mod blame;
-pub mod decode;
 pub mod backoff;
+pub mod blame;
 pub mod contest;
+pub mod decode;
 pub mod desired;
 pub mod effect;
 pub mod escalation;
@@ -18,14 +18,14 @@ pub mod footprint;
 pub mod hash;
 pub mod health;
 pub mod ids;
-pub mod leftover;
 pub mod lease;
+pub mod leftover;
 pub mod live;
 pub mod manifest;
 pub mod names;
+pub mod options;
 pub mod ownership;
 pub mod path;
-pub mod options;
 pub mod record;
 pub mod redact;
 pub mod revision;
