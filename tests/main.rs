@@ -1,2 +1,5 @@
 //! The one test binary; modules by subject.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 mod wire;
