@@ -245,9 +245,7 @@ mod tests {
 
     #[test]
     fn sparse_metadata_is_enough() {
-        let live = decoded(
-            &json!({"metadata": {"name": "n", "uid": "u", "annotations": null, "labels": {"driftless.dev/instance": 7}}}),
-        );
+        let live = decoded(&json!({"metadata": {"name": "n", "uid": "u", "annotations": null, "labels": {"driftless.dev/instance": 7}}}));
         let live = live.unwrap();
         assert_eq!((live.key.namespace.as_ref(), live.resource_version), ("", 0));
         assert_eq!((live.tracking, live.instance, live.stamp), (None, None, None));
@@ -255,14 +253,8 @@ mod tests {
 
     #[test]
     fn unreadable_managed_fields_are_no_footprint() {
-        for managed_fields in [
-            json!([{}]),
-            json!([]),
-            json!("x"),
-            json!([{"manager": "driftless", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"?": 1}}]),
-        ] {
-            let live =
-                decoded(&json!({"metadata": {"name": "n", "uid": "u", "managedFields": managed_fields}})).unwrap();
+        for managed_fields in [json!([{}]), json!([]), json!("x"), json!([{"manager": "driftless", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"?": 1}}])] {
+            let live = decoded(&json!({"metadata": {"name": "n", "uid": "u", "managedFields": managed_fields}})).unwrap();
             assert_eq!(live.footprint, None);
         }
     }

@@ -393,9 +393,7 @@ mod tests {
 
     #[test]
     fn unknown_elements_are_refused() {
-        for text in
-            [r#"{"x:a":{}}"#, r#"{"f":{}}"#, r#"{"k:[]":{}}"#, r#"{"v:{":{}}"#, r#"{"i:x":{}}"#, "[]", r#"{"é":{}}"#]
-        {
+        for text in [r#"{"x:a":{}}"#, r#"{"f":{}}"#, r#"{"k:[]":{}}"#, r#"{"v:{":{}}"#, r#"{"i:x":{}}"#, "[]", r#"{"é":{}}"#] {
             assert!(serde_json::from_str::<Node<'_>>(text).is_err(), "{text}");
         }
         assert_eq!(parse(r#"[{"manager":"driftless","fieldsV1":{"x:":{}}}]"#), vec![]);
@@ -418,10 +416,7 @@ mod tests {
             assigned(json!([{"port": 53}, {"port": 53, "protocol": "UDP"}, {"port": 80}, {"port": 81}, {}, 7])),
             [key(53, "TCP"), key(53, "UDP"), key(80, "TCP"), None, None, None]
         );
-        assert_eq!(
-            assigned(json!([{"port": 53, "protocol": "SCTP"}, {"protocol": "TCP", "port": 80}])),
-            [None, key(80, "TCP")]
-        );
+        assert_eq!(assigned(json!([{"port": 53, "protocol": "SCTP"}, {"protocol": "TCP", "port": 80}])), [None, key(80, "TCP")]);
     }
 
     #[test]
@@ -436,9 +431,6 @@ mod tests {
         assert!(ours(text, &gvk("v1beta1")).is_none());
         assert!(ours("[{}]", &gvk("v1")).is_none());
         let entries = parse(text);
-        assert_eq!(
-            entries.iter().map(|entry| entry.is_ours("apps/v1")).collect::<Vec<_>>(),
-            [false, false, true, false]
-        );
+        assert_eq!(entries.iter().map(|entry| entry.is_ours("apps/v1")).collect::<Vec<_>>(), [false, false, true, false]);
     }
 }

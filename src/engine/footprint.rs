@@ -149,8 +149,7 @@ mod tests {
             r#"{"f:spec":{"f:d":{"k:{\"n\":1}":{"f:n":{}}}}}"#,
             "{}",
         ];
-        let hashes: std::collections::BTreeSet<_> =
-            sets.iter().map(|set| of("Pod", set, object.clone()).unwrap()).collect();
+        let hashes: std::collections::BTreeSet<_> = sets.iter().map(|set| of("Pod", set, object.clone()).unwrap()).collect();
         assert_eq!(hashes.len(), sets.len());
     }
 

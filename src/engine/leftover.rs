@@ -89,8 +89,7 @@ pub fn describe(leftovers: &[Leftover]) -> Option<String> {
 /// A field that nobody holds is no leftover: the API server filled in its default.
 pub fn leftovers(old: &Value, new: &Value, answer: &Value) -> Vec<Leftover> {
     let entries = fields::of_object(answer);
-    let others: Vec<_> =
-        entries.iter().filter(|entry| !entry.is_our_apply()).map(|entry| (entry, &entry.fields)).collect();
+    let others: Vec<_> = entries.iter().filter(|entry| !entry.is_our_apply()).map(|entry| (entry, &entry.fields)).collect();
     let mut walk = Walk { path: Vec::new(), is_secret: is_secret(new), found: Vec::new() };
     walk.value(old, Some(new), Some(answer), &others);
     walk.found
@@ -178,13 +177,10 @@ pub fn csa_migration(answer: &Value, leftovers: &[Leftover]) -> Option<Value> {
         .flat_map(|leftover| leftover.owners.iter().map(|owner| owner.manager.as_str()))
         .collect();
     let mut entries = answer.pointer("/metadata/managedFields")?.as_array()?.clone();
-    let read = |entry: &Value| {
-        Entry::deserialize(entry).ok().map(|entry| {
-            let is_tool =
-                entry.operation == "Update" && entry.subresource.is_empty() && tools.contains(&entry.manager.as_ref());
-            (entry.is_ours(api_version(answer)), is_tool)
-        })
-    };
+    let read = |entry: &Value| Entry::deserialize(entry).ok().map(|entry| {
+        let is_tool = entry.operation == "Update" && entry.subresource.is_empty() && tools.contains(&entry.manager.as_ref());
+        (entry.is_ours(api_version(answer)), is_tool)
+    });
     let kinds: Option<Vec<_>> = entries.iter().map(read).collect();
     let kinds = kinds?;
     let ours = kinds.iter().position(|(is_ours, _)| *is_ours)?;
@@ -198,8 +194,7 @@ pub fn csa_migration(answer: &Value, leftovers: &[Leftover]) -> Option<Value> {
         }
     }
     *entries.get_mut(ours)?.get_mut("fieldsV1")? = united;
-    let kept: Vec<_> =
-        entries.into_iter().zip(&kinds).filter(|(_, (_, is_tool))| !is_tool).map(|(entry, _)| entry).collect();
+    let kept: Vec<_> = entries.into_iter().zip(&kinds).filter(|(_, (_, is_tool))| !is_tool).map(|(entry, _)| entry).collect();
     let mut patch = guard(answer)?;
     patch.push(json!({"op": "replace", "path": "/metadata/managedFields", "value": kept}));
     Some(Value::Array(patch))
@@ -242,11 +237,7 @@ mod tests {
             (json!({"f:a": {}}), json!({"f:a": {"f:b": {}}}), json!({"f:a": {".": {}, "f:b": {}}})),
             (json!({"f:a": {"f:b": {}}}), json!({"f:a": {}}), json!({"f:a": {".": {}, "f:b": {}}})),
             (json!({"f:a": {}}), json!({"f:a": {}}), json!({"f:a": {}})),
-            (
-                json!({"f:a": {".": {}, "f:b": {}}}),
-                json!({"f:a": {"f:c": {}}}),
-                json!({"f:a": {".": {}, "f:b": {}, "f:c": {}}}),
-            ),
+            (json!({"f:a": {".": {}, "f:b": {}}}), json!({"f:a": {"f:c": {}}}), json!({"f:a": {".": {}, "f:b": {}, "f:c": {}}})),
         ];
         for (mut into, from, expected) in cases {
             unite(&mut into, &from);
@@ -272,15 +263,10 @@ mod tests {
             "apiVersion": "v1", "kind": "X", "metadata": {"name": "n"},
             "a": 1, "m": {"x": 1, "y": 1}, "l": [{"n": 1, "v": 1}, {"n": 2, "v": 2}], "s": ["p", "q"], "t": ["z"], "gone": 1,
         });
-        let new =
-            json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "n"}, "m": {}, "l": [{"n": 1}], "s": ["q"]});
+        let new = json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "n"}, "m": {}, "l": [{"n": 1}], "s": ["q"]});
         let answer = object(json!([
             entry("driftless", "Apply", json!({"f:m": {}})),
-            entry(
-                "k",
-                "Update",
-                json!({"f:a": {}, "f:m": {"f:x": {}}, "f:l": {"k:{\"n\":1}": {"f:v": {}}, "k:{\"n\":2}": {".": {}, "f:n": {}}}})
-            ),
+            entry("k", "Update", json!({"f:a": {}, "f:m": {"f:x": {}}, "f:l": {"k:{\"n\":1}": {"f:v": {}}, "k:{\"n\":2}": {".": {}, "f:n": {}}}})),
             entry("j", "Apply", json!({"f:a": {}, "f:s": {"v:\"p\"": {}, "v:\"q\"": {}}, "f:t": {}})),
         ]));
         let found: Vec<_> = leftovers(&old, &new, &answer).iter().map(ToString::to_string).collect();
@@ -322,23 +308,14 @@ mod tests {
         assert_eq!(patch[1], json!({"op": "replace", "path": "/metadata/resourceVersion", "value": "5"}));
         let kept = patch[2]["value"].as_array().unwrap();
         assert_eq!(kept[0]["fieldsV1"], json!({"f:m": {}, "f:a": {}}));
-        let managers: Vec<_> =
-            kept.iter().map(|entry| (entry["manager"].as_str().unwrap(), entry["subresource"].as_str())).collect();
-        let expected = [
-            ("driftless", None),
-            ("kubectl-client-side-apply", Some("status")),
-            ("kubectl-create", None),
-            ("other", None),
-        ];
+        let managers: Vec<_> = kept.iter().map(|entry| (entry["manager"].as_str().unwrap(), entry["subresource"].as_str())).collect();
+        let expected = [("driftless", None), ("kubectl-client-side-apply", Some("status")), ("kubectl-create", None), ("other", None)];
         assert_eq!(managers, expected);
     }
 
     #[test]
     fn a_sentence_names_a_bounded_number() {
-        let leftover = |n: usize| Leftover {
-            path: format!(".f{n}"),
-            owners: vec![Owner { manager: "m".into(), operation: "Update".into() }],
-        };
+        let leftover = |n: usize| Leftover { path: format!(".f{n}"), owners: vec![Owner { manager: "m".into(), operation: "Update".into() }] };
         assert_eq!(describe(&[]), None);
         let text = describe(&(0..20).map(leftover).collect::<Vec<_>>()).unwrap();
         assert!(text.contains(".f7 (held by m by Update) and 12 more") && !text.contains(".f8"), "{text}");

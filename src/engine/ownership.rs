@@ -8,8 +8,9 @@ use super::path::{FieldPath, Step, below};
 /// Fields that managedFields never names: they identify an object, or only the API server sets them
 /// (structured-merge-diff strips them from every set).
 const UNNAMED: [&str; 2] = ["apiVersion", "kind"];
-const UNNAMED_METADATA: [&str; 8] =
-    ["name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink", "managedFields"];
+const UNNAMED_METADATA: [&str; 8] = [
+    "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink", "managedFields",
+];
 
 /// Whether our own Apply entry covers every field of `manifest`: then the object was applied from a manifest with at least
 /// these fields, and nobody has changed one of them since. `managed_fields` is JSON text; text that can't be read covers
@@ -19,7 +20,8 @@ const UNNAMED_METADATA: [&str; 8] =
 pub fn covers(manifest: &Value, managed_fields: &str) -> bool {
     let entries = fields::parse(managed_fields);
     let ours = our_set(&entries, manifest);
-    ours.is_some() && missing(manifest, ours, &[]).is_empty()
+    let others: Vec<_> = entries.iter().filter(|entry| !entry.is_our_apply()).map(|entry| &entry.fields).collect();
+    ours.is_some() && missing(manifest, ours, &others).is_empty()
 }
 
 /// The fields of `manifest` that our own Apply entry does not hold: leaves, and whole items of lists with keys. All of them
@@ -55,10 +57,7 @@ fn our_set<'e, 'a>(entries: &'e [Entry<'a>], manifest: &Value) -> Option<&'e Nod
 }
 
 /// The members of the map `value` at `path` that managedFields can name.
-pub(crate) fn nameable<'v>(
-    value: &'v Map<String, Value>,
-    path: &[Step],
-) -> impl Iterator<Item = (&'v String, &'v Value)> {
+pub(crate) fn nameable<'v>(value: &'v Map<String, Value>, path: &[Step]) -> impl Iterator<Item = (&'v String, &'v Value)> {
     let unnamed: &[&str] = match path {
         [] => &UNNAMED,
         [Step::Field(name)] if name == "metadata" => &UNNAMED_METADATA,
@@ -68,13 +67,15 @@ pub(crate) fn nameable<'v>(
 }
 
 fn missing<'m>(manifest: &'m Value, ours: Option<&Node<'_>>, others: &[&Node<'_>]) -> Vec<Lost<'m>> {
-    let mut walk = Walk { path: Vec::new(), lost: Vec::new() };
+    let mut walk = Walk { path: Vec::new(), untyped: 0, lost: Vec::new() };
     walk.value(manifest, ours, others);
     walk.lost
 }
 
 struct Walk<'m> {
     path: Vec<Step>,
+    /// How many maps around the path are members of our set beside their fields.
+    untyped: usize,
     lost: Vec<Lost<'m>>,
 }
 
@@ -82,7 +83,7 @@ impl<'m> Walk<'m> {
     /// `others` are the sets of the other managers at the same place: they tell the key fields of lists of which we hold
     /// nothing any more.
     fn value(&mut self, value: &'m Value, ours: Option<&Node<'_>>, others: &[&Node<'_>]) {
-        if ours.is_some_and(Node::is_leaf) {
+        if ours.is_some_and(Node::is_leaf) && !(value.is_object() && self.is_bare(others)) {
             return;
         }
         match value {
@@ -102,6 +103,15 @@ impl<'m> Walk<'m> {
             _ if ours.is_none() => self.note(value),
             _ => {}
         }
+    }
+
+    /// Whether a leaf of ours here only says that the map exists, not that it is one atomic value.
+    ///
+    /// Where there is no schema (`x-kubernetes-preserve-unknown-fields`), the API server makes every map a member beside its
+    /// fields, so that one whose last field we lost looks like an atomic one. It is not if a map around it is such a member,
+    /// or if somebody else holds a field of it.
+    fn is_bare(&self, others: &[&Node<'_>]) -> bool {
+        self.untyped > 0 || others.iter().any(|other| !other.children().is_empty())
     }
 
     fn list(&mut self, list: &'m Value, items: &'m [Value], ours: Option<&Node<'_>>, others: &[&Node<'_>]) {
@@ -132,8 +142,11 @@ impl<'m> Walk<'m> {
 
     fn below(&mut self, step: Step, value: &'m Value, ours: Option<&Node<'_>>, others: &[&Node<'_>]) {
         let others: Vec<_> = others.iter().filter_map(|other| below(other, &step)).collect();
+        let is_untyped = matches!(step, Step::Field(_)) && ours.is_some_and(|ours| ours.member && !ours.is_leaf());
         self.path.push(step);
+        self.untyped += usize::from(is_untyped);
         self.value(value, ours, &others);
+        self.untyped -= usize::from(is_untyped);
         self.path.pop();
     }
 
@@ -160,12 +173,11 @@ pub(crate) fn holds(value: &Value, theirs: &Node<'_>) -> bool {
         }
         Value::Array(items) if theirs.keys().next().is_some() => {
             let assigned = theirs.assign(items);
-            items
-                .iter()
-                .zip(assigned)
-                .any(|(item, key)| key.is_some_and(|(_, below)| below.member || holds(item, below)))
+            items.iter().zip(assigned).any(|(item, key)| key.is_some_and(|(_, below)| below.member || holds(item, below)))
         }
-        Value::Array(items) => items.iter().any(|item| theirs.items().any(|theirs| theirs.value == *item)),
+        Value::Array(items) => {
+            items.iter().any(|item| theirs.items().any(|theirs| theirs.value == *item))
+        }
         _ => true,
     }
 }

@@ -104,7 +104,7 @@ pub fn at<'n, 'a>(set: &'n Node<'a>, path: &[Step]) -> Option<&'n Node<'a>> {
 }
 
 /// Whether every field of `part` is in `whole`, with the same value.
-fn is_part(part: &Map<String, Value>, whole: &Map<String, Value>) -> bool {
+pub(crate) fn is_part(part: &Map<String, Value>, whole: &Map<String, Value>) -> bool {
     !part.is_empty() && part.iter().all(|(name, value)| whole.get(name) == Some(value))
 }
 
@@ -150,10 +150,7 @@ mod tests {
     #[test]
     fn paths_are_written_for_people() {
         let cases = [
-            (
-                path(&[json!("spec"), json!("containers"), json!({"name": "web"}), json!("image")]),
-                r#".spec.containers[name="web"].image"#,
-            ),
+            (path(&[json!("spec"), json!("containers"), json!({"name": "web"}), json!("image")]), r#".spec.containers[name="web"].image"#),
             (path(&[json!("ports"), json!({"port": 80, "protocol": "UDP"})]), r#".ports[port=80,protocol="UDP"]"#),
             (path(&[json!("metadata"), json!("annotations"), json!("a.b/c\"")]), r#".metadata.annotations["a.b/c\""]"#),
             (path(&[json!("tags"), json!(["hunter2"])]), ".tags[…]"),
@@ -168,8 +165,7 @@ mod tests {
 
     #[test]
     fn paths_resolve_to_values_and_pointers() {
-        let object =
-            json!({"a/b": {"l": [{"port": 80, "protocol": "UDP"}, {"port": 81, "protocol": "TCP"}], "s": ["x", "y"]}});
+        let object = json!({"a/b": {"l": [{"port": 80, "protocol": "UDP"}, {"port": 81, "protocol": "TCP"}], "s": ["x", "y"]}});
         let at = |steps: &[Value]| resolve(&object, &path(steps).0).map(|(pointer, _)| pointer);
         assert_eq!(at(&[json!("a/b"), json!("l"), json!({"port": 81})]).as_deref(), Some("/a~1b/l/1"));
         assert_eq!(at(&[json!("a/b"), json!("s"), json!(["y"])]).as_deref(), Some("/a~1b/s/1"));

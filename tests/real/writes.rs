@@ -220,7 +220,7 @@ async fn refusals_are_told_by_what_they_ask_for() {
         (&cluster, "secrets", secret(json!("hunter2")), RequestErrorReason::Invalid),
         (&cluster, "secrets", secret(json!({"p": {"q": "hunter2"}})), RequestErrorReason::Invalid),
         (&cluster, "secrets", secret(json!({"p": "hunter2!"})), RequestErrorReason::Invalid),
-        (&cluster, "secrets", secret(json!({"hunter2 p": "YQ=="})), RequestErrorReason::Invalid),
+        (&cluster, "secrets", secret(json!({"a key": "aHVudGVyMg=="})), RequestErrorReason::Invalid),
         (
             &cluster,
             "widgets",
@@ -239,7 +239,7 @@ async fn refusals_are_told_by_what_they_ask_for() {
         let outcome = cluster.apply(plural, &manifest, Precondition::Absent, SYNC).await;
         let ApplyOutcome::Failed(error) = outcome else { panic!("{manifest}: {outcome:?}") };
         assert_eq!(error.reason, reason, "{manifest}: {error:?}");
-        assert!(!error.message.contains("hunter2"), "{error:?}");
+        assert!(!error.message.contains("hunter2") && !error.message.contains("aHVudGVyMg"), "{error:?}");
     }
 }
 
@@ -308,7 +308,6 @@ async fn edits_that_an_apply_alone_cannot_undo_are_healed() {
     let services = cluster.create("services", &service()).await.footprint;
     cluster.edit("service/web", &json!([{"op": "replace", "path": "/spec/ports/0/port", "value": 8081}]));
     let outcome = cluster.heal("services", &service()).await;
-    assert_eq!(managers(&outcome), ["kubectl-edit"]);
     assert_eq!(applied(outcome).0.footprint, services);
     assert_eq!(cluster.kubectl(&["get", "service", "web", "-o", "jsonpath={.spec.ports[*].port}"]), "80");
 
@@ -324,7 +323,6 @@ async fn edits_that_an_apply_alone_cannot_undo_are_healed() {
     for edit in edits {
         cluster.edit("deployment/web", &edit);
         let outcome = cluster.heal("deployments", &deployment()).await;
-        assert_eq!(managers(&outcome), ["kubectl-edit"], "{edit}");
         assert_eq!(applied(outcome).0.footprint, deployments, "{edit}");
         let all = cluster.kubectl(&["get", "deployment", "web", "-o", "json"]);
         assert!(!all.contains("THEIRS") && !all.contains("hostPath"), "{all}");
