@@ -93,6 +93,11 @@ fn is_manifest_at_fault(message: &str) -> bool {
     message.starts_with("failed to create typed patch object") || message.starts_with("failed to convert new object")
 }
 
+/// The error of a write whose object changed after the decision was made.
+pub(super) fn moved() -> RequestError {
+    RequestError { reason: Reason::Conflict, message: "the object changed since it was looked at".to_owned() }
+}
+
 fn is_terminating(details: &Details, message: &str) -> bool {
     details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") || message.contains("being terminated")
 }

@@ -50,7 +50,7 @@ impl Session<'_> {
             Err(stop) => return Err(stop),
         };
         let Some(live) = self.read().await? else {
-            return Err(moved());
+            return Err(error::moved().into());
         };
         let live = self.decode(&live.body)?;
         let equal = live.footprint.is_some() && live.footprint == would_be.footprint;
@@ -61,11 +61,11 @@ impl Session<'_> {
     /// the object that the decision was made on. `refused` is the answer if there is nothing to remove.
     async fn escalate(&self, before: &str, refused: RequestError) -> Result<Answer, Stop> {
         let Some(live) = self.read().await? else {
-            return Err(moved());
+            return Err(error::moved().into());
         };
         let version = live.version()?;
         if *self.precondition() != exactly(&version) {
-            return Err(moved());
+            return Err(error::moved().into());
         }
         match removal_patch(&self.manifest, before, &live.value()?) {
             Some(patch) => self.remove_and_apply(&version, patch).await,
@@ -74,7 +74,7 @@ impl Session<'_> {
     }
 
     async fn remove_and_apply(&self, version: &Version, patch: Value) -> Result<Answer, Stop> {
-        let patched = self.json_patch(version, patch).await?;
+        let patched = self.json_patch(version, &patch).await?;
         self.write(&exactly(&patched.version()?)).await
     }
 
@@ -87,7 +87,7 @@ impl Session<'_> {
         if matches!(self.precondition(), Precondition::Exactly { .. })
             && *self.precondition() != exactly(&live.version()?)
         {
-            return Err(moved());
+            return Err(error::moved().into());
         }
         let equal = self.same_values(&would_be, &live)?;
         Ok(ApplyOutcome::Compared { live: Some(self.decode(&live.body)?), equal })
@@ -138,12 +138,4 @@ fn own_entry(object: &Value) -> Option<Value> {
         }
     }
     Some(entry)
-}
-
-/// The object changed after the decision was made.
-fn moved() -> Stop {
-    Stop::Failed(RequestError {
-        reason: RequestErrorReason::Conflict,
-        message: "the object changed since it was looked at".to_owned(),
-    })
 }

@@ -39,7 +39,7 @@ async fn run(script: &Script, writes: usize, subresource: bool, write: &WriteApp
 
 fn guarded(resource_version: &str, operations: Vec<Value>) -> Value {
     let mut patch = vec![
-        json!({"op": "replace", "path": "/metadata/uid", "value": "u1"}),
+        json!({"op": "test", "path": "/metadata/uid", "value": "u1"}),
         json!({"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version}),
     ];
     patch.extend(operations);
