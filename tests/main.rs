@@ -7,3 +7,4 @@ mod real;
 mod store;
 mod support;
 mod tidy;
+mod wire;

@@ -52,7 +52,7 @@ impl fmt::Display for Origin {
 }
 
 /// One object that an application desires.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredObject {
     /// Which object; the namespace is filled in.
     pub key: ObjectKey,
@@ -102,6 +102,9 @@ pub struct RenderInputs {
     /// Path in the repository, and the id of the blob or tree found there; `None`: nothing was there.
     #[serde(rename = "r")]
     pub reads: Vec<(Arc<str>, Option<Arc<str>>)>,
+    /// Kinds of the objects that came out, ordered: their scopes are part of `options`.
+    #[serde(rename = "k", default)]
+    pub kinds: Vec<Gvk>,
 }
 
 /// What a set is made for.
@@ -126,7 +129,12 @@ impl DesireContext<'_> {
     /// `scopes` that of the kinds that were used. The memo's [`RenderInputs::options`].
     pub fn memo(&self, render: Hash, scopes: Hash) -> Hash {
         // The parts can't contain a line break: names of Kubernetes, and hashes.
-        let parts = [self.app.to_string(), self.instance_name.to_owned(), self.installation.to_owned(), self.namespace.to_owned()];
+        let parts = [
+            self.app.to_string(),
+            self.instance_name.to_owned(),
+            self.installation.to_owned(),
+            self.namespace.to_owned(),
+        ];
         Hash::of(format!("{VERSION}\n{}\n{render}\n{scopes}", parts.join("\n")).as_bytes())
     }
 }
@@ -189,7 +197,10 @@ pub fn desire(manifests: Vec<Manifest>, context: &DesireContext<'_>) -> Result<D
     for made in objects.into_values() {
         if made.times > 1 {
             let Made { object, times, origin, .. } = &made;
-            let message = format!("{} is written {times} times; the last one counts, in {origin}. Remove the others.", object.key);
+            let message = format!(
+                "{} is written {times} times; the last one counts, in {origin}. Remove the others.",
+                object.key
+            );
             desired.set.warnings.push((REPEATED.to_owned(), truncate(message)));
         }
         desired.set.objects.push(made.object);
@@ -212,7 +223,13 @@ struct Made {
 }
 
 /// Finishes one manifest. The error is a sentence without the object's name and place.
-fn make(manifest: Manifest, gvk: &Gvk, scope: Scope, owner: &Owner<'_>, context: &DesireContext<'_>) -> Result<Made, String> {
+fn make(
+    manifest: Manifest,
+    gvk: &Gvk,
+    scope: Scope,
+    owner: &Owner<'_>,
+    context: &DesireContext<'_>,
+) -> Result<Made, String> {
     let Manifest { value, origin } = manifest;
     let Value::Object(mut object) = value else {
         return Err("a manifest must be a map".to_owned());
@@ -250,7 +267,10 @@ fn settle_namespace(metadata: &mut Map<String, Value>, scope: Scope, destination
         Scope::Namespaced => given,
     };
     if namespace.is_empty() {
-        return Err("it has no namespace; set `metadata.namespace`, or `spec.destination.namespace` of the Application".to_owned());
+        return Err(
+            "it has no namespace; set `metadata.namespace`, or `spec.destination.namespace` of the Application"
+                .to_owned(),
+        );
     }
     metadata.insert("namespace".to_owned(), Value::from(namespace.clone()));
     Ok(namespace)

@@ -163,13 +163,18 @@ fn unknown_kinds_are_named_together() {
     )
     .unwrap_err();
     assert_eq!(failure.reason, RenderFailureReason::UnknownKind);
-    assert!(failure.message.contains("apps/v9, Kind=Deployment (3.yaml:1 (document 1)); x.io/v1, Kind=Thing (0.yaml"), "{}", failure.message);
+    assert!(
+        failure.message.contains("apps/v9, Kind=Deployment (3.yaml:1 (document 1)); x.io/v1, Kind=Thing (0.yaml"),
+        "{}",
+        failure.message
+    );
 }
 
 #[test]
 fn kinds_of_the_set_itself_are_known() {
     let mut definition = object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "things.x.io");
-    definition["spec"] = json!({"group": "x.io", "names": {"kind": "Thing"}, "scope": "Namespaced", "versions": [{"name": "v1"}]});
+    definition["spec"] =
+        json!({"group": "x.io", "names": {"kind": "Thing"}, "scope": "Namespaced", "versions": [{"name": "v1"}]});
     let set = desired(&[object("x.io/v1", "Thing", "a"), definition]);
     let stages: Vec<_> = set.set.objects.iter().map(|object| (object.key.to_string(), object.stage)).collect();
     assert_eq!(
@@ -186,7 +191,8 @@ fn everything_that_is_wrong_is_told_at_once() {
     let hook = |name: &str| {
         with(object("v1", "ConfigMap", name), "/metadata", "annotations", json!({"argocd.argoproj.io/hook": "PreSync"}))
     };
-    let values: Vec<_> = (0..7).map(|number| hook(&format!("h{number}"))).chain([object("x.io/v1", "Thing", "a")]).collect();
+    let values: Vec<_> =
+        (0..7).map(|number| hook(&format!("h{number}"))).chain([object("x.io/v1", "Thing", "a")]).collect();
     let failure = in_namespace("shop", &values).unwrap_err();
     assert_eq!(failure.reason, RenderFailureReason::Content);
     for part in ["0.yaml:1 (document 1): ConfigMap h0: it is a hook", "ConfigMap h4"] {
@@ -198,7 +204,12 @@ fn everything_that_is_wrong_is_told_at_once() {
 #[test]
 fn options_in_the_manifest_are_read() {
     let value = |options: &str| {
-        with(object("v1", "ConfigMap", "a"), "/metadata", "annotations", json!({"argocd.argoproj.io/sync-options": options}))
+        with(
+            object("v1", "ConfigMap", "a"),
+            "/metadata",
+            "annotations",
+            json!({"argocd.argoproj.io/sync-options": options}),
+        )
     };
     assert!(desired(&[value("Prune=false")]).set.objects[0].no_prune);
     let failure = in_namespace("shop", &[value("Replace=true")]).unwrap_err();

@@ -76,13 +76,19 @@ fn text_map(field: &str, value: Value) -> Result<Map<String, Value>, String> {
 pub(super) fn read_annotations(metadata: &Map<String, Value>) -> Result<ObjectOptions, String> {
     const HOOKS: [&str; 2] = ["argocd.argoproj.io/hook", "helm.sh/hook"];
     const WAVES: [&str; 2] = ["argocd.argoproj.io/sync-wave", "helm.sh/hook-weight"];
-    let text = |name: &str| metadata.get("annotations").and_then(|all| all.get(name)).map(|value| value.as_str().unwrap_or_default());
+    let text = |name: &str| {
+        metadata.get("annotations").and_then(|all| all.get(name)).map(|value| value.as_str().unwrap_or_default())
+    };
     if let Some(hook) = HOOKS.into_iter().find(|name| text(name).is_some()) {
-        return Err(format!("it is a hook (annotation `{hook}`), which Driftless doesn't support yet; remove it from the path, or the annotation if it may be applied as a plain object"));
+        return Err(format!(
+            "it is a hook (annotation `{hook}`), which Driftless doesn't support yet; remove it from the path, or the annotation if it may be applied as a plain object"
+        ));
     }
     for wave in WAVES {
         if text(wave).is_some_and(|wave| wave.trim().parse() != Ok(0)) {
-            return Err(format!("it has a wave (annotation `{wave}`), which Driftless doesn't support yet; remove the annotation or set it to \"0\""));
+            return Err(format!(
+                "it has a wave (annotation `{wave}`), which Driftless doesn't support yet; remove the annotation or set it to \"0\""
+            ));
         }
     }
     let options = text(SYNC_OPTIONS_ANNOTATION).map_or_else(|| Ok(ObjectOptions::default()), object_options);
@@ -98,8 +104,14 @@ pub fn stage(group: &str, kind: &str) -> Stage {
         | ("apiregistration.k8s.io", "APIService") => Stage::Extension,
         (
             "",
-            "ConfigMap" | "LimitRange" | "PersistentVolume" | "PersistentVolumeClaim" | "ResourceQuota" | "Secret"
-            | "Service" | "ServiceAccount",
+            "ConfigMap"
+            | "LimitRange"
+            | "PersistentVolume"
+            | "PersistentVolumeClaim"
+            | "ResourceQuota"
+            | "Secret"
+            | "Service"
+            | "ServiceAccount",
         )
         | ("rbac.authorization.k8s.io", _)
         | ("storage.k8s.io", "CSIDriver" | "StorageClass")
@@ -166,7 +178,8 @@ mod tests {
 
     #[test]
     fn annotations_that_are_not_served_are_refused() {
-        let read = |name: &str, value: Value| read_annotations(json!({"annotations": {name: value}}).as_object().unwrap());
+        let read =
+            |name: &str, value: Value| read_annotations(json!({"annotations": {name: value}}).as_object().unwrap());
         for (name, value) in [
             ("argocd.argoproj.io/hook", "PreSync"),
             ("argocd.argoproj.io/hook", "Skip"),

@@ -118,7 +118,10 @@ fn common(option: &str, name: &str, value: &str) -> Result<Common, String> {
 }
 
 fn split(option: &str) -> Result<(&str, &str), String> {
-    option.trim().split_once('=').ok_or_else(|| format!("sync option `{option}` has no value; write it as `Name=value`."))
+    option
+        .trim()
+        .split_once('=')
+        .ok_or_else(|| format!("sync option `{option}` has no value; write it as `Name=value`."))
 }
 
 fn boolean(option: &str, value: &str) -> Result<bool, String> {
@@ -169,9 +172,16 @@ mod tests {
             (&["FailOnSharedResource=true"], AppOptions { fail_on_shared_resource: true, ..none }),
             (
                 &[
-                    "ApplyOutOfSyncOnly=true", "ServerSideApply=true", "SkipDryRunOnMissingResource=true", "Force=false",
-                    "RespectIgnoreDifferences=true", "Validate=true", "Replace=false", "ClientSideApplyMigration=true",
-                    " Prune=true", "PrunePropagationPolicy=foreground",
+                    "ApplyOutOfSyncOnly=true",
+                    "ServerSideApply=true",
+                    "SkipDryRunOnMissingResource=true",
+                    "Force=false",
+                    "RespectIgnoreDifferences=true",
+                    "Validate=true",
+                    "Replace=false",
+                    "ClientSideApplyMigration=true",
+                    " Prune=true",
+                    "PrunePropagationPolicy=foreground",
                 ],
                 none,
             ),
@@ -184,8 +194,17 @@ mod tests {
     #[test]
     fn unsupported_options_are_problems_and_the_others_still_count() {
         let bad = [
-            "ServerSideApply=false", "Replace=true", "Force=true", "Validate=false", "CreateNamespace=yes", "Prune=maybe",
-            "PrunePropagationPolicy=Foreground", "ClientSideApplyMigration=false", "Unheard=true", "PruneLast", "",
+            "ServerSideApply=false",
+            "Replace=true",
+            "Force=true",
+            "Validate=false",
+            "CreateNamespace=yes",
+            "Prune=maybe",
+            "PrunePropagationPolicy=Foreground",
+            "ClientSideApplyMigration=false",
+            "Unheard=true",
+            "PruneLast",
+            "",
         ];
         for option in bad {
             let (known, problems) = app(&[option, "PruneLast=true"]);
@@ -207,7 +226,14 @@ mod tests {
         ] {
             assert_eq!(object_options(annotation), Ok(ObjectOptions { no_prune }), "{annotation}");
         }
-        for bad in ["Replace=true", "Force=true,Prune=false", "ServerSideApply=false", "Validate=false", "Prune", "CreateNamespace=true"] {
+        for bad in [
+            "Replace=true",
+            "Force=true,Prune=false",
+            "ServerSideApply=false",
+            "Validate=false",
+            "Prune",
+            "CreateNamespace=true",
+        ] {
             assert!(object_options(bad).is_err(), "{bad}");
         }
     }

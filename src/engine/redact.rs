@@ -29,12 +29,13 @@ pub fn truncate(mut text: String) -> String {
 /// names fields and reasons only.
 fn mask_quoted(message: &str) -> String {
     const MASK: &str = "<redacted>";
-    const VALUE: &str = "Invalid value: ";
+    // The second is the schema check's: `.data: expected map, got &{hunter2}`.
+    const VALUES: [&str; 2] = ["Invalid value: ", ", got "];
     let mut out = String::with_capacity(message.len());
     let mut rest = message;
     loop {
         let quote = rest.find(['"', '\'', '`']);
-        let value = rest.find(VALUE).map(|at| at + VALUE.len());
+        let value = VALUES.iter().filter_map(|mark| rest.find(mark).map(|at| at + mark.len())).min();
         match (quote, value) {
             (Some(quote), value) if value.is_none_or(|value| quote < value) => {
                 out.push_str(&rest[..quote]);
@@ -84,6 +85,8 @@ mod tests {
             (r#"cannot unmarshal "hunter2" into map"#, "hunter2"),
             (r#"illegal base64 data at input byte 3 'hunter2"#, "hunter2"),
             (r#"a "b\"hunter2" c"#, "hunter2"),
+            (".data: expected map, got &{hunter2}", "hunter2"),
+            (".data.a: expected string, got &value.valueUnstructured{Value:5123}", "5123"),
         ];
         for (message, secret) in cases {
             let shown = server_message(message, true);

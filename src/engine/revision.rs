@@ -40,7 +40,9 @@ pub enum ResolveError {
     )]
     NotFound(String),
     /// The full name of a ref outside of branches and tags.
-    #[error("targetRevision {0:?} is a ref outside of refs/heads/ and refs/tags/; only branches and tags are looked at")]
+    #[error(
+        "targetRevision {0:?} is a ref outside of refs/heads/ and refs/tags/; only branches and tags are looked at"
+    )]
     ForeignRef(String),
     /// The repository has no `HEAD`: it is empty, or `HEAD` names a branch that does not exist.
     #[error(
@@ -59,7 +61,9 @@ pub enum ResolveError {
         tags: usize,
     },
     /// Looks like the beginning of a commit id.
-    #[error("targetRevision {0:?} looks like a shortened commit id, which a listing of refs can't resolve; write all 40 digits")]
+    #[error(
+        "targetRevision {0:?} looks like a shortened commit id, which a listing of refs can't resolve; write all 40 digits"
+    )]
     Abbreviated(String),
 }
 

@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn buckets_never_change() {
-        for (namespace, name, expected) in [("argocd", "web", "??"), ("argocd", "shop", "??"), ("team-a", "web", "??")] {
+        for (namespace, name, expected) in [("argocd", "web", "??"), ("argocd", "shop", "??"), ("team-a", "web", "??")]
+        {
             assert_eq!(bucket(&AppKey::new(namespace, name)), expected);
         }
     }

@@ -163,7 +163,8 @@ impl RepositorySecret {
             proxy: text("proxy")?.map(|value| Secret::new(value.trim())),
             no_proxy: text("noProxy")?,
         };
-        let unusable = unusable(kind, &text("type")?.unwrap_or_default(), |key| data.get(key).is_some_and(|v| !v.is_empty()));
+        let unusable =
+            unusable(kind, &text("type")?.unwrap_or_default(), |key| data.get(key).is_some_and(|v| !v.is_empty()));
         let unusable = match unusable {
             None if flag("useAzureWorkloadIdentity")? => Some("Azure workload identity"),
             unusable => unusable,
@@ -218,9 +219,10 @@ impl CredentialStore {
         let wanted = normalise(url);
         let of_kind = |kind: SecretKind| self.secrets.iter().filter(move |secret| secret.kind == kind);
         let repository = of_kind(SecretKind::Repository).find(|secret| secret.url == wanted);
-        let template = of_kind(SecretKind::RepoCreds).filter(|secret| covers(&secret.url, &wanted)).reduce(|best, next| {
-            if next.url.len() > best.url.len() { next } else { best }
-        });
+        let template =
+            of_kind(SecretKind::RepoCreds)
+                .filter(|secret| covers(&secret.url, &wanted))
+                .reduce(|best, next| if next.url.len() > best.url.len() { next } else { best });
         let chosen = match (repository, template) {
             (Some(repository), _) if !repository.credentials.is_empty() || repository.unusable.is_some() => repository,
             (Some(repository), Some(template)) => {

@@ -59,9 +59,17 @@ fn prefixes_cover_what_argo_cd_covers() {
 fn the_repository_wins_then_the_longest_prefix() {
     let store = CredentialStore::new([
         secret("z-short", SecretKind::RepoCreds, &[("url", "https://h/org"), ("username", "short")]),
-        secret("a-long", SecretKind::RepoCreds, &[("url", "https://h/org/team"), ("username", "long"), ("insecure", "true")]),
+        secret(
+            "a-long",
+            SecretKind::RepoCreds,
+            &[("url", "https://h/org/team"), ("username", "long"), ("insecure", "true")],
+        ),
         secret("exact", SecretKind::Repository, &[("url", "https://h/org/team/own.git"), ("username", "exact")]),
-        secret("bare", SecretKind::Repository, &[("url", "https://h/org/team/bare"), ("insecure", "true"), ("type", "git")]),
+        secret(
+            "bare",
+            SecretKind::Repository,
+            &[("url", "https://h/org/team/bare"), ("insecure", "true"), ("type", "git")],
+        ),
         secret("lonely", SecretKind::Repository, &[("url", "https://other/x"), ("ca.crt", "PEM")]),
     ]);
     let user = |url: &str| store.find(url).unwrap().and_then(|found| found.username);
@@ -96,7 +104,11 @@ fn unsupported_credentials_are_told_only_to_who_needs_them() {
         assert_eq!(store.find("https://other/y"), Ok(None));
     }
     // Argo CD's own examples label templates of Git repositories as helm.
-    let store = CredentialStore::new([secret("t", SecretKind::RepoCreds, &[("url", "https://h"), ("type", "helm"), ("username", "u")])]);
+    let store = CredentialStore::new([secret(
+        "t",
+        SecretKind::RepoCreds,
+        &[("url", "https://h"), ("type", "helm"), ("username", "u")],
+    )]);
     assert!(store.find("https://h/x").unwrap().is_some());
 }
 

@@ -129,21 +129,29 @@ impl<'a> Session<'a> {
         match status {
             status if status.is_success() => {}
             StatusCode::UNAUTHORIZED => {
-                return Err(Fault::Authentication(format!("{sent} (HTTP 401); check username and password in the repository's Secret")));
+                return Err(Fault::Authentication(format!(
+                    "{sent} (HTTP 401); check username and password in the repository's Secret"
+                )));
             }
             StatusCode::FORBIDDEN => {
-                return Err(Fault::Authentication(format!("access is denied (HTTP 403, {sent}); check the rights of the user or token")));
+                return Err(Fault::Authentication(format!(
+                    "access is denied (HTTP 403, {sent}); check the rights of the user or token"
+                )));
             }
-            StatusCode::NOT_FOUND | StatusCode::GONE => return Err(Fault::NotFound(format!("HTTP {}", status.as_u16()))),
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                return Err(Fault::NotFound(format!("HTTP {}", status.as_u16())));
+            }
             StatusCode::TOO_MANY_REQUESTS => return Err(Fault::Unreachable("too many requests (HTTP 429)".into())),
-            status if status.is_server_error() => return Err(Fault::Server(format!("HTTP {status}; it is tried again"))),
+            status if status.is_server_error() => {
+                return Err(Fault::Server(format!("HTTP {status}; it is tried again")));
+            }
             status => return Err(Fault::Server(format!("HTTP {status}; check the URL"))),
         }
         let reached = response.url().as_str();
         if reached != request.url.as_str() {
-            let base = reached.strip_suffix(&request.tail).ok_or_else(|| {
-                Fault::Protocol("it redirects to a place that is not a Git repository".into())
-            })?;
+            let base = reached
+                .strip_suffix(&request.tail)
+                .ok_or_else(|| Fault::Protocol("it redirects to a place that is not a Git repository".into()))?;
             *self.base.borrow_mut() = Some(base.to_owned());
         }
         Ok(response)
@@ -183,8 +191,11 @@ fn client(credentials: &Credentials) -> Result<reqwest::Client, Fault> {
     }
     if let Some((certificate, key)) = &credentials.client_certificate {
         let pem = format!("{certificate}\n{}", key.expose());
-        let identity = reqwest::Identity::from_pem(pem.as_bytes())
-            .map_err(|_| Fault::Certificate("tlsClientCertData and tlsClientCertKey are not a certificate and a key in PEM form".into()))?;
+        let identity = reqwest::Identity::from_pem(pem.as_bytes()).map_err(|_| {
+            Fault::Certificate(
+                "tlsClientCertData and tlsClientCertKey are not a certificate and a key in PEM form".into(),
+            )
+        })?;
         builder = builder.identity(identity);
     }
     if let Some(proxy) = &credentials.proxy {
@@ -197,8 +208,9 @@ fn client(credentials: &Credentials) -> Result<reqwest::Client, Fault> {
 }
 
 fn header(value: &Secret) -> Result<HeaderValue, Fault> {
-    let mut value = HeaderValue::from_str(value.expose())
-        .map_err(|_| Fault::Authentication("the token in the repository's Secret has characters that HTTP does not allow".into()))?;
+    let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+        Fault::Authentication("the token in the repository's Secret has characters that HTTP does not allow".into())
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -212,7 +224,11 @@ fn same_authority(url: &Url, origin: &Url) -> bool {
 
 /// Where a redirect leads, if it may be followed: never from https to http, and only for GET.
 fn redirect(from: &Url, response: &reqwest::Response, request: &Request) -> Result<Url, Fault> {
-    let target = response.headers().get(LOCATION).and_then(|target| target.to_str().ok()).and_then(|target| from.join(target).ok());
+    let target = response
+        .headers()
+        .get(LOCATION)
+        .and_then(|target| target.to_str().ok())
+        .and_then(|target| from.join(target).ok());
     let Some(target) = target else {
         return Err(Fault::Server(format!("HTTP {} without a usable Location", response.status())));
     };

@@ -120,9 +120,8 @@ fn decode(text: &str) -> Result<String, Fault> {
             continue;
         }
         let digits = rest.next().zip(rest.next());
-        let value = digits.and_then(|(high, low)| {
-            Some((char::from(high).to_digit(16)? * 16 + char::from(low).to_digit(16)?) as u8)
-        });
+        let value = digits
+            .and_then(|(high, low)| Some((char::from(high).to_digit(16)? * 16 + char::from(low).to_digit(16)?) as u8));
         bytes.push(value.ok_or_else(|| Fault::Url("a % in it is not followed by two hexadecimal digits".into()))?);
     }
     String::from_utf8(bytes).map_err(|_| Fault::Url("it is not UTF-8 after percent-decoding".into()))
@@ -211,7 +210,8 @@ mod tests {
 
     #[test]
     fn parts_of_ssh_urls() {
-        let Location::Ssh { user, host, port, path } = Location::parse("ssh://git@Host:2222/~me/my%20repo").unwrap() else {
+        let Location::Ssh { user, host, port, path } = Location::parse("ssh://git@Host:2222/~me/my%20repo").unwrap()
+        else {
             panic!("an ssh URL");
         };
         assert_eq!((user.as_str(), host.as_str(), port, path.as_str()), ("git", "host", Some(2222), "~me/my repo"));

@@ -53,7 +53,12 @@ impl Mirrors {
 
     /// Lists the branches, tags (peeled) and `HEAD` of a repository. Nothing is fetched: two requests over HTTP. Ends when
     /// `cancel` is set, and at the time limit.
-    pub fn list_refs(&self, url: &str, credentials: Option<&Credentials>, cancel: &AtomicBool) -> Result<Refs, SourceError> {
+    pub fn list_refs(
+        &self,
+        url: &str,
+        credentials: Option<&Credentials>,
+        cancel: &AtomicBool,
+    ) -> Result<Refs, SourceError> {
         let watch = Watch::new(self.limits.timeout, cancel);
         self.at(url, credentials, |location, credentials| match location {
             Location::Local(path) => local::list(&self.local(path)?),
@@ -141,7 +146,9 @@ impl Mirrors {
         }
         let path = path.canonicalize().map_err(|error| Fault::NotFound(error.to_string()))?;
         match self.root.canonicalize() {
-            Ok(root) if path.starts_with(&root) => Err(Fault::Unsupported("the agent's own mirrors are no repositories".into())),
+            Ok(root) if path.starts_with(&root) => {
+                Err(Fault::Unsupported("the agent's own mirrors are no repositories".into()))
+            }
             _ => Ok(path),
         }
     }
@@ -205,7 +212,12 @@ impl Mirrors {
 }
 
 /// Fetches a commit into a generation; its root folder.
-fn fetch_into(generation: &Generation, remote: &Remote<'_>, commit: ObjectId, hint_ref: Option<&str>) -> Result<ObjectId, Fault> {
+fn fetch_into(
+    generation: &Generation,
+    remote: &Remote<'_>,
+    commit: ObjectId,
+    hint_ref: Option<&str>,
+) -> Result<ObjectId, Fault> {
     let into = Destination { folder: &generation.folder, objects: &generation.objects };
     match remote.fetch(vec![commit], generation.haves(), Depth::Shallow, &into) {
         Ok(()) => {}

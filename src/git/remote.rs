@@ -60,8 +60,7 @@ impl Remote<'_> {
         match self.location {
             Location::Http { url, .. } => {
                 let session = Rc::new(Session::new(url, self.credentials, limit, self.watch)?);
-                let parsed = gix::url::parse(url.as_str())
-                    .map_err(|error| Fault::Url(detail(&causes(&error))))?;
+                let parsed = gix::url::parse(url.as_str()).map_err(|error| Fault::Url(detail(&causes(&error))))?;
                 let mut transport = HttpTransport::new_http(Backend(Rc::clone(&session)), parsed, Protocol::V2, false);
                 let answer = perform(&mut transport, ask);
                 answer.map_err(|error| self.explain(&error, session.take_fault()))
@@ -95,7 +94,10 @@ impl Remote<'_> {
     }
 }
 
-fn perform(transport: &mut impl gix::protocol::transport::client::blocking_io::Transport, ask: Ask<'_>) -> gix::Result<Refs> {
+fn perform(
+    transport: &mut impl gix::protocol::transport::client::blocking_io::Transport,
+    ask: Ask<'_>,
+) -> gix::Result<Refs> {
     match ask {
         Ask::List => protocol::list(transport),
         Ask::Fetch { wants, haves, depth, into, stop } => {

@@ -76,12 +76,20 @@ impl Process {
         }
         let host = host.trim_start_matches('[').trim_end_matches(']');
         command.arg("--").arg(host).arg(format!("git-upload-pack {}", quote(path)));
-        command.env("GIT_PROTOCOL", "version=2").env("LC_ALL", "C").env_remove("SSH_AUTH_SOCK").env_remove("SSH_ASKPASS");
+        command
+            .env("GIT_PROTOCOL", "version=2")
+            .env("LC_ALL", "C")
+            .env_remove("SSH_AUTH_SOCK")
+            .env_remove("SSH_ASKPASS");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| {
-            Fault::Unsupported(format!("the ssh program {:?} can't be started: {error}; ssh URLs need it", settings.program))
+            Fault::Unsupported(format!(
+                "the ssh program {:?} can't be started: {error}; ssh URLs need it",
+                settings.program
+            ))
         })?;
-        let (Some(stdin), Some(stdout), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        let (Some(stdin), Some(stdout), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
             return Err(Fault::Disk("the ssh program has no pipes".into()));
         };
         let stderr = Arc::new(Mutex::new(Vec::new()));
@@ -122,7 +130,9 @@ fn arguments(settings: &SshSettings, key: &Path, insecure: bool) -> Result<Vec<S
     let mut arguments: Vec<String> = ["-F", "/dev/null", "-T", "-a", "-x", "-i"].map(Into::into).into();
     arguments.push(text(key)?);
     let mut option = |value: String| arguments.extend(["-o".to_owned(), value]);
-    for value in ["BatchMode=yes", "IdentitiesOnly=yes", "IdentityAgent=none", "ConnectTimeout=20", "ServerAliveInterval=15"] {
+    for value in
+        ["BatchMode=yes", "IdentitiesOnly=yes", "IdentityAgent=none", "ConnectTimeout=20", "ServerAliveInterval=15"]
+    {
         option(value.to_owned());
     }
     option("SendEnv=GIT_PROTOCOL".to_owned());
@@ -154,11 +164,25 @@ fn complaint(stderr: &str) -> Option<Fault> {
     } else if has(&["Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"]) {
         Some(Fault::Authentication(format!("the server's host key is not known; add it to the known hosts ({text})")))
     } else if has(&["Permission denied", "Too many authentication failures", "invalid format", "error in libcrypto"]) {
-        Some(Fault::Authentication(format!("the server refused the key; check sshPrivateKey in the repository's Secret ({text})")))
-    } else if has(&["does not appear to be a git repository", "epository not found", "could not be found", "does not exist"]) {
+        Some(Fault::Authentication(format!(
+            "the server refused the key; check sshPrivateKey in the repository's Secret ({text})"
+        )))
+    } else if has(&[
+        "does not appear to be a git repository",
+        "epository not found",
+        "could not be found",
+        "does not exist",
+    ]) {
         Some(Fault::NotFound(text))
-    } else if has(&["resolve hostname", "onnection refused", "timed out", "onnection closed", "onnection reset", "No route", "unreachable"])
-    {
+    } else if has(&[
+        "resolve hostname",
+        "onnection refused",
+        "timed out",
+        "onnection closed",
+        "onnection reset",
+        "No route",
+        "unreachable",
+    ]) {
         Some(Fault::Unreachable(text))
     } else {
         Some(Fault::Protocol(text))
@@ -240,7 +264,8 @@ struct KeyFile(PathBuf);
 impl KeyFile {
     fn write(folder: &Path, key: &Secret) -> Result<Self, Fault> {
         let path = folder.join(format!("driftless-key-{:032x}", rand::random::<u128>()));
-        let failed = |error: io::Error| Fault::Disk(format!("the ssh key can't be written into {}: {error}", folder.display()));
+        let failed =
+            |error: io::Error| Fault::Disk(format!("the ssh key can't be written into {}: {error}", folder.display()));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
         let file_of_key = Self(path);
         // OpenSSH refuses a key whose last line is not ended, or that has carriage returns.
@@ -265,7 +290,10 @@ mod tests {
         let cases = [
             ("git@h: Permission denied (publickey).\r\n", "authentication failed: the server refused the key"),
             ("Load key \"x\": error in libcrypto", "authentication failed: the server refused the key"),
-            ("No ED25519 host key is known\nHost key verification failed.", "authentication failed: the server's host key"),
+            (
+                "No ED25519 host key is known\nHost key verification failed.",
+                "authentication failed: the server's host key",
+            ),
             ("fatal: 'x' does not appear to be a git repository", "the repository was not found"),
             ("ERROR: Repository not found.\nfatal: Could not read", "the repository was not found"),
             ("ssh: Could not resolve hostname h: Name or service not known", "the server can't be reached"),
@@ -287,7 +315,9 @@ mod tests {
     fn host_keys_are_checked_unless_told_otherwise() {
         let settings = SshSettings { known_hosts: Some("/etc/known hosts".into()), ..SshSettings::default() };
         let strict = arguments(&settings, Path::new("/k"), false).unwrap().join(" ");
-        assert!(strict.contains("StrictHostKeyChecking=yes") && strict.contains(r#"UserKnownHostsFile="/etc/known hosts""#));
+        assert!(
+            strict.contains("StrictHostKeyChecking=yes") && strict.contains(r#"UserKnownHostsFile="/etc/known hosts""#)
+        );
         let lax = arguments(&settings, Path::new("/k"), true).unwrap().join(" ");
         assert!(lax.contains("StrictHostKeyChecking=no") && !lax.contains("known hosts"));
     }

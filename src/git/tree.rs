@@ -78,7 +78,14 @@ impl GitTree {
         let mut objects = objects.to_cache_arc();
         objects.set_pack_cache(|| Box::new(gix::odb::pack::cache::lru::StaticLinkedList::<64>::new(DELTA_CACHE)));
         let reader = Reader { objects, buffer: Vec::new(), folders: HashMap::new(), cached: 0, entries: 0 };
-        Self { revision: revision.clone(), commit, root, limits: limits.clone(), reader: Mutex::new(reader), generation }
+        Self {
+            revision: revision.clone(),
+            commit,
+            root,
+            limits: limits.clone(),
+            reader: Mutex::new(reader),
+            generation,
+        }
     }
 
     /// The commit that is read.
@@ -99,7 +106,10 @@ impl GitTree {
         Ok(CommitInfo {
             author: detail(&format!("{} <{}>", author.name.to_str_lossy(), author.email.to_str_lossy())),
             committed_at: decoded.committer().map_err(broken)?.seconds(),
-            subject: detail(subject.trim_start().lines().next().unwrap_or_default()).chars().take(MAX_SUBJECT).collect(),
+            subject: detail(subject.trim_start().lines().next().unwrap_or_default())
+                .chars()
+                .take(MAX_SUBJECT)
+                .collect(),
         })
     }
 
@@ -147,7 +157,8 @@ impl GitTree {
         let data = self.object(reader, id, Kind::Tree, MAX_FOLDER)?;
         let mut entries = Vec::new();
         for entry in gix::objs::TreeRefIter::from_bytes(data, gix::hash::Kind::Sha1) {
-            let entry = entry.map_err(|error| self.error(format!("folder {path:?} can't be decoded: {}", detail(&chain(&error)))))?;
+            let entry = entry
+                .map_err(|error| self.error(format!("folder {path:?} can't be decoded: {}", detail(&chain(&error)))))?;
             let name = entry.filename.to_str_lossy();
             if matches!(&*name, "" | "." | "..") || name.contains(['/', '\0']) {
                 return Err(self.error(format!("folder {path:?} has an entry with the impossible name {name:?}")));
@@ -165,7 +176,9 @@ impl GitTree {
         reader.entries = reader.entries.saturating_add(entries.len());
         if reader.entries > self.limits.max_entries {
             let limit = self.limits.max_entries;
-            return Err(self.error(format!("more than {limit} files and folders were read; narrow the path, or raise the limit of entries")));
+            return Err(self.error(format!(
+                "more than {limit} files and folders were read; narrow the path, or raise the limit of entries"
+            )));
         }
         if reader.cached.saturating_add(entries.len()) > MAX_CACHED {
             reader.folders.clear();
@@ -188,7 +201,9 @@ impl GitTree {
         }
         for part in path.split('/') {
             if matches!(part, "" | "." | "..") {
-                return Err(self.error(format!("path {path:?} must be relative to the repository, without empty, . and .. parts")));
+                return Err(self.error(format!(
+                    "path {path:?} must be relative to the repository, without empty, . and .. parts"
+                )));
             }
             if found.kind != EntryKind::Folder {
                 return Ok(None);

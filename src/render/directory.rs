@@ -54,9 +54,9 @@ impl Renderer for Directory {
 fn filter(options: Option<&Options>) -> Result<Filter, RenderFailure> {
     let glob = |name: &str, pattern: Option<&String>| match pattern.map(String::as_str) {
         None | Some("") => Ok(None),
-        Some(pattern) => Glob::new(pattern)
-            .map(Some)
-            .map_err(|error| invalid_spec(format!("spec.source.directory.{name}: {pattern:?} is no valid glob: {error}"))),
+        Some(pattern) => Glob::new(pattern).map(Some).map_err(|error| {
+            invalid_spec(format!("spec.source.directory.{name}: {pattern:?} is no valid glob: {error}"))
+        }),
     };
     Ok(Filter::Manifests {
         recurse: options.is_some_and(|options| options.recurse),

@@ -259,7 +259,11 @@ mod tests {
             ("?.json", &["a.json", "/.json"], &["ab.json", ".json"]),
             ("{*.yml,*.yaml}", &["a.yml", "b/a.yaml"], &["a.json"]),
             ("{a,b{c,d},}x", &["ax", "bcx", "bdx", "x"], &["bx", "abx"]),
-            ("env-[!q]*/[a-c0-9_-].yaml", &["env-p1/a.yaml", "env-p/-.yaml", "env-p/7.yaml"], &["env-qa/a.yaml", "env-p/d.yaml"]),
+            (
+                "env-[!q]*/[a-c0-9_-].yaml",
+                &["env-p1/a.yaml", "env-p/-.yaml", "env-p/7.yaml"],
+                &["env-qa/a.yaml", "env-p/d.yaml"],
+            ),
             ("config/**", &["config/a.yaml", "config/a/b.yaml"], &["config", "other/config/a.yaml"]),
             (r"a\*b\{c", &["a*b{c"], &["axb{c"]),
             ("a,b}", &["a,b}"], &["a"]),

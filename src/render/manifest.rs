@@ -36,7 +36,9 @@ impl<'l> Collector<'l> {
                 ))),
                 Shape::Other => Ok(()),
             },
-            Value::Array(items) if items.iter().any(|item| item.get("apiVersion").is_some() && item.get("kind").is_some()) => {
+            Value::Array(items)
+                if items.iter().any(|item| item.get("apiVersion").is_some() && item.get("kind").is_some()) =>
+            {
                 Err(content(format!(
                     "{origin}: the document is a list of manifests; separate them with `---`, or put them under `items` of a `kind: List`"
                 )))
@@ -124,7 +126,9 @@ fn complete(mut object: Map<String, Value>, origin: &Origin, limits: &RenderLimi
         return Err(content(format!("{origin}: {kind}: {advice}")));
     }
     if !is_segment(&name) {
-        return Err(content(format!("{origin}: {kind}: `metadata.name` is no valid name: it has `/` or `%`, or is `.` or `..`")));
+        return Err(content(format!(
+            "{origin}: {kind}: `metadata.name` is no valid name: it has `/` or `%`, or is `.` or `..`"
+        )));
     }
     strip_server_fields(&mut object);
     let value = Value::Object(object);
@@ -154,7 +158,8 @@ fn null_path(value: &Value) -> Option<String> {
         Value::Null => Some(String::new()),
         Value::Object(map) => map.iter().find_map(|(key, value)| {
             let below = null_path(value)?;
-            let plain = key.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-'));
+            let plain =
+                key.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-'));
             Some(if plain { format!(".{key}{below}") } else { format!("[{key:?}]{below}") })
         }),
         Value::Array(items) => items.iter().enumerate().find_map(|(index, value)| {
@@ -253,8 +258,10 @@ mod tests {
             (with("/data", json!({"a": null})), "ConfigMap a: .data.a is null"),
             (with("/data", json!({"a.b": [1, {"c": null}]})), r#".data["a.b"][1].c is null"#),
             (with("/data", json!({"a": "x".repeat(200)})), "render-max-object-size"),
-            (json!({"apiVersion": "v1", "kind": "List", "items": [config_map("a"), config_map("b"), config_map("c"), config_map("d")]}),
-             "render-max-objects"),
+            (
+                json!({"apiVersion": "v1", "kind": "List", "items": [config_map("a"), config_map("b"), config_map("c"), config_map("d")]}),
+                "render-max-objects",
+            ),
         ];
         for (value, expected) in cases {
             let failure = collect(value.clone()).unwrap_err();

@@ -131,10 +131,14 @@ pub fn options(source: &Source) -> Hash {
 fn source_path(source: &Source) -> Result<String, RenderFailure> {
     let path = source.path.as_deref().unwrap_or_default();
     if path.starts_with('/') {
-        return Err(invalid_spec(format!("spec.source.path: {path:?} is absolute; write it relative to the repository's root")));
+        return Err(invalid_spec(format!(
+            "spec.source.path: {path:?} is absolute; write it relative to the repository's root"
+        )));
     }
     if path.contains('\0') || path.split('/').any(|part| part == "..") {
-        return Err(invalid_spec(format!("spec.source.path: {path:?} leaves the repository; `..` is not allowed in it")));
+        return Err(invalid_spec(format!(
+            "spec.source.path: {path:?} leaves the repository; `..` is not allowed in it"
+        )));
     }
     let parts: Vec<_> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     Ok(parts.join("/"))
@@ -226,7 +230,11 @@ fn walk_failure(error: WalkError, path: &str, limits: &RenderLimits) -> RenderFa
     match error {
         WalkError::Tree(error) => unreadable(error),
         WalkError::TooDeep(folder) => limit(
-            format!("`{}` is more than {} folders below the source's path", walk::join(path, &folder), limits.max_folder_depth),
+            format!(
+                "`{}` is more than {} folders below the source's path",
+                walk::join(path, &folder),
+                limits.max_folder_depth
+            ),
             RenderLimits::MAX_FOLDER_DEPTH,
         ),
         WalkError::TooMany => {

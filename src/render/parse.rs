@@ -94,7 +94,9 @@ fn describe(error: &Error) -> String {
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => over_budget(),
         Error::NullIntoString { .. } => "a key is null; write the key before the colon, or quote it".to_owned(),
-        Error::NonFiniteFloat { .. } => "infinity and not-a-number have no JSON form; quote the value if it is text".to_owned(),
+        Error::NonFiniteFloat { .. } => {
+            "infinity and not-a-number have no JSON form; quote the value if it is text".to_owned()
+        }
         Error::RecursiveReferencesRequireWeakTypes { .. } => "an alias stands inside of its own anchor".to_owned(),
         Error::MergeValueNotMapOrSeqOfMaps { .. } => "`<<` takes a map or a list of maps".to_owned(),
         Error::InvalidBinaryBase64 { .. } | Error::BinaryNotUtf8 { .. } => {
@@ -125,12 +127,15 @@ fn syntax(kind: &ErrorKind) -> String {
 }
 
 fn over_budget() -> String {
-    format!("the document nests deeper than {MAX_NESTING} levels, has more than {MAX_VALUES} values, or makes more than {MAX_ALIASED} values out of aliases")
+    format!(
+        "the document nests deeper than {MAX_NESTING} levels, has more than {MAX_VALUES} values, or makes more than {MAX_ALIASED} values out of aliases"
+    )
 }
 
 const NOT_YAML: &str = "this is not valid YAML";
 const DUPLICATE_KEY: &str = "a key is written twice in one map; keep one of them";
-const UNKNOWN_ANCHOR: &str = "an alias (`*name`) has no anchor (`&name`) before it in the document; quote the value if it is text";
+const UNKNOWN_ANCHOR: &str =
+    "an alias (`*name`) has no anchor (`&name`) before it in the document; quote the value if it is text";
 const TOO_DEEP: &str = "values nest deeper than 100 levels";
 const TOO_MANY_VALUES: &str = "the document has more than 500,000 values, aliases expanded";
 const TOO_MUCH_TEXT: &str = "the document has more than 32 MiB of text, aliases expanded";

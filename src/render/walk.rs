@@ -74,7 +74,8 @@ impl Filter {
         match self {
             Self::Markers { tools } => format!("markers\0{}", u8::from(*tools)),
             Self::Manifests { recurse, include, exclude } => {
-                let pattern = |glob: &Option<Glob>| glob.as_ref().map_or_else(String::new, |glob| glob.as_str().to_owned());
+                let pattern =
+                    |glob: &Option<Glob>| glob.as_ref().map_or_else(String::new, |glob| glob.as_str().to_owned());
                 format!("manifests\0{}\0{}\0{}", u8::from(*recurse), pattern(include), pattern(exclude))
             }
         }

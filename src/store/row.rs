@@ -28,8 +28,6 @@ pub(super) struct Row {
     stage: Stage,
     #[serde(rename = "n", default, skip_serializing_if = "std::ops::Not::not")]
     no_prune: bool,
-    #[serde(rename = "i", default, skip_serializing_if = "std::ops::Not::not")]
-    in_doubt: bool,
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     expected: Option<ExpectedRow>,
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
@@ -67,7 +65,7 @@ fn is_zero(value: &u8) -> bool {
 impl From<&ObjectRecord> for Row {
     fn from(record: &ObjectRecord) -> Self {
         // Taken apart in full, so that a new field can't be forgotten here.
-        let ObjectRecord { app, version, desired, stage, no_prune, expected, live, in_doubt } = record;
+        let ObjectRecord { app, version, desired, stage, no_prune, expected, live } = record;
         let footprint = expected.map(|expected| expected.footprint);
         Self {
             app: (app.namespace.clone(), app.name.clone()),
@@ -75,7 +73,6 @@ impl From<&ObjectRecord> for Row {
             desired: *desired,
             stage: *stage,
             no_prune: *no_prune,
-            in_doubt: *in_doubt,
             expected: expected
                 .map(|Expected { desired: of, footprint }| ExpectedRow(footprint, Said::new(of, *desired))),
             live: live.as_ref().map(|live| LiveRow::new(live, *desired, footprint)),
@@ -138,7 +135,6 @@ impl Row {
             no_prune: self.no_prune,
             expected,
             live,
-            in_doubt: self.in_doubt,
         })
     }
 }
@@ -284,7 +280,6 @@ mod tests {
             desired,
             stage: Stage::Base,
             no_prune: false,
-            in_doubt: false,
             expected,
             live,
         };

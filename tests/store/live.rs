@@ -38,7 +38,6 @@ fn settled(app: &AppKey, number: u64) -> ObjectRecord {
             ours: true,
             protection: 0,
         }),
-        in_doubt: false,
     }
 }
 

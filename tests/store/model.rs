@@ -174,7 +174,8 @@ fn random_application(rng: &mut StdRng) -> ApplicationRecord {
         uid: format!("{:032x}", rng.random::<u128>()),
         source: rng.random::<bool>().then(|| random_hash(rng)),
         revision: Revision::parse(&format!("{:040x}", rng.random::<u128>())),
-        inputs: Some(RenderInputs { options: None, reads }.into()),
+        inputs: Some(RenderInputs { options: None, reads, kinds: Vec::new() }.into()),
+        claims: Vec::new(),
     }
 }
 
@@ -198,7 +199,6 @@ fn random_record(rng: &mut StdRng, app: AppKey) -> ObjectRecord {
             ours: rng.random(),
             protection: rng.random_range(0..8),
         }),
-        in_doubt: rng.random_bool(0.1),
     }
 }
 

@@ -66,8 +66,8 @@ fn record() -> impl Strategy<Value = ObjectRecord> {
     let stage =
         prop::sample::select(vec![Stage::Namespace, Stage::Definition, Stage::Base, Stage::Workload, Stage::Extension]);
     let expected = (hash(), hash()).prop_map(|(desired, footprint)| Expected { desired, footprint });
-    (app(), text(), of(hash()), stage, any::<bool>(), of(expected), of(live()), any::<bool>()).prop_map(
-        |(app, version, desired, stage, no_prune, expected, live, in_doubt)| ObjectRecord {
+    (app(), text(), of(hash()), stage, any::<bool>(), of(expected), of(live())).prop_map(
+        |(app, version, desired, stage, no_prune, expected, live)| ObjectRecord {
             app,
             version,
             desired,
@@ -75,19 +75,19 @@ fn record() -> impl Strategy<Value = ObjectRecord> {
             no_prune,
             expected,
             live,
-            in_doubt,
         },
     )
 }
 
 fn application() -> impl Strategy<Value = ApplicationRecord> {
     let inputs = (of(hash()), vec((text(), of(text())), 0..5));
-    let inputs = inputs.prop_map(|(options, reads)| Arc::new(RenderInputs { options, reads }));
+    let inputs = inputs.prop_map(|(options, reads)| Arc::new(RenderInputs { options, reads, kinds: Vec::new() }));
     (".*", of(hash()), of("[0-9a-f]{40}"), of(inputs)).prop_map(|(uid, source, revision, inputs)| ApplicationRecord {
         uid,
         source,
         revision: revision.and_then(|text| Revision::parse(&text)),
         inputs,
+        claims: Vec::new(),
     })
 }
 

@@ -1,0 +1,147 @@
+//! Healing one object that drifted, and comparing one without writing.
+
+use serde_json::Value;
+
+use super::apply::{Session, Stop, exactly};
+use super::error;
+use super::call::{Answer, Version};
+use crate::engine::blame::blame;
+use crate::engine::effect::Precondition;
+use crate::engine::escalation::removal_patch;
+use crate::engine::event::{ApplyOutcome, RequestError, RequestErrorReason};
+use crate::engine::names::{BUCKET_LABEL, FIELD_MANAGER, INSTANCE_LABEL, STAMP_ANNOTATION, TRACKING_ANNOTATION};
+use crate::engine::ownership::covers;
+
+impl Session<'_> {
+    /// Puts a drifted object back. `before` is its `managedFields` at the time of the decision; `None`: it is gone.
+    pub(super) async fn heal(&self, before: Option<&str>) -> Result<ApplyOutcome, Stop> {
+        let Some(before) = before else {
+            let answer = self.write(self.precondition()).await?;
+            return self.applied(&answer, Vec::new());
+        };
+        if covers(&self.manifest, before)
+            && let Some(settled) = self.settle().await?
+        {
+            return Ok(settled);
+        }
+        let blame = blame(&self.manifest, before);
+        let answer = match self.write(self.precondition()).await {
+            Ok(answer) => answer,
+            Err(Stop::Failed(refused)) if refused.reason == RequestErrorReason::Invalid => {
+                self.escalate(before, refused).await?
+            }
+            Err(stop) => return Err(stop),
+        };
+        // An edited list key does not stop the apply: our item comes back, and the edited one stays beside it.
+        let answer = match removal_patch(&self.manifest, before, &answer.value()?) {
+            Some(patch) => self.remove_and_apply(&answer.version()?, patch).await?,
+            None => answer,
+        };
+        self.applied(&answer, blame)
+    }
+
+    /// Nobody took a field of ours, and yet the object differs from what was applied: asks the API server whether an
+    /// apply would change anything (a webhook or an upgrade of the server may give other values today). `None`: it would.
+    async fn settle(&self) -> Result<Option<ApplyOutcome>, Stop> {
+        let would_be = match self.dry_run().await {
+            Ok(answer) => self.decode(&answer.body)?,
+            // What refuses the dry run refuses the apply, which knows what to do about it.
+            Err(Stop::Failed(refused)) if refused.reason == RequestErrorReason::Invalid => return Ok(None),
+            Err(stop) => return Err(stop),
+        };
+        let Some(live) = self.read().await? else {
+            return Err(moved());
+        };
+        let live = self.decode(&live.body)?;
+        let equal = live.footprint.is_some() && live.footprint == would_be.footprint;
+        Ok(equal.then_some(ApplyOutcome::Compared { live: Some(live), equal }))
+    }
+
+    /// The apply was refused because of what the manager who took our fields put beside them: removes that, once, from
+    /// the object that the decision was made on. `refused` is the answer if there is nothing to remove.
+    async fn escalate(&self, before: &str, refused: RequestError) -> Result<Answer, Stop> {
+        let Some(live) = self.read().await? else {
+            return Err(moved());
+        };
+        let version = live.version()?;
+        if *self.precondition() != exactly(&version) {
+            return Err(moved());
+        }
+        match removal_patch(&self.manifest, before, &live.value()?) {
+            Some(patch) => self.remove_and_apply(&version, patch).await,
+            None => Err(refused.into()),
+        }
+    }
+
+    async fn remove_and_apply(&self, version: &Version, patch: Value) -> Result<Answer, Stop> {
+        let patched = self.json_patch(version, patch).await?;
+        self.write(&exactly(&patched.version()?)).await
+    }
+
+    /// Whether the live object has the values that an apply would give it, whoever owns them. Nothing is written.
+    pub(super) async fn compare(&self) -> Result<ApplyOutcome, Stop> {
+        let would_be = self.dry_run().await?;
+        let Some(live) = self.read().await? else {
+            return Ok(ApplyOutcome::Compared { live: None, equal: false });
+        };
+        if matches!(self.precondition(), Precondition::Exactly { .. }) && *self.precondition() != exactly(&live.version()?) {
+            return Err(moved());
+        }
+        let equal = self.same_values(&would_be, &live)?;
+        Ok(ApplyOutcome::Compared { live: Some(self.decode(&live.body)?), equal })
+    }
+
+    /// Compares both objects on the fields that the apply would own: the live object is decoded as if it had the entry
+    /// of the dry run, without our own marks, which an object of another tool can't have.
+    fn same_values(&self, would_be: &Answer, live: &Answer) -> Result<bool, RequestError> {
+        let (mut would_be, mut live) = (would_be.value()?, live.value()?);
+        let Some(entry) = own_entry(&would_be) else {
+            return Err(error::unreadable("the dry run shows no managed fields of ours"));
+        };
+        let footprint = |object: &mut Value| -> Result<_, RequestError> {
+            if let Some(fields) = object.pointer_mut("/metadata/managedFields") {
+                *fields = Value::Array(vec![entry.clone()]);
+            } else if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.insert("managedFields".to_owned(), Value::Array(vec![entry.clone()]));
+            }
+            Ok(self.decode(object.to_string().as_bytes())?.footprint)
+        };
+        Ok(footprint(&mut would_be)? == footprint(&mut live)?)
+    }
+}
+
+/// Our Apply entry of an object's managed fields, without our own marks.
+fn own_entry(object: &Value) -> Option<Value> {
+    let entries = object.pointer("/metadata/managedFields")?.as_array()?;
+    let ours = |entry: &&Value| {
+        entry.get("manager").and_then(Value::as_str) == Some(FIELD_MANAGER)
+            && entry.get("operation").and_then(Value::as_str) == Some("Apply")
+            && entry.get("subresource").is_none_or(|subresource| subresource == "")
+    };
+    let mut entry = entries.iter().find(ours)?.clone();
+    let metadata = entry.pointer_mut("/fieldsV1/f:metadata");
+    if let Some(metadata) = metadata.and_then(Value::as_object_mut) {
+        for (map, name) in [
+            ("f:labels", INSTANCE_LABEL),
+            ("f:labels", BUCKET_LABEL),
+            ("f:annotations", TRACKING_ANNOTATION),
+            ("f:annotations", STAMP_ANNOTATION),
+        ] {
+            let Some(fields) = metadata.get_mut(map).and_then(Value::as_object_mut) else { continue };
+            fields.remove(&format!("f:{name}"));
+            // Only the map itself is left of it, which is there because of our marks.
+            if fields.keys().all(|key| key == ".") {
+                metadata.remove(map);
+            }
+        }
+    }
+    Some(entry)
+}
+
+/// The object changed after the decision was made.
+fn moved() -> Stop {
+    Stop::Failed(RequestError {
+        reason: RequestErrorReason::Conflict,
+        message: "the object changed since it was looked at".to_owned(),
+    })
+}

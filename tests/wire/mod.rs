@@ -1,0 +1,10 @@
+//! What goes over the wire to the API server and what becomes of its answers, against a scripted in-process service.
+
+mod apply;
+mod delete;
+mod events;
+mod hash_key;
+mod heal;
+mod namespace;
+mod script;
+mod status;
