@@ -28,7 +28,6 @@ fn object(app: &AppKey, desired: Option<Hash>, live: Option<Hash>) -> Box<Object
             ours: true,
             protection: 0,
         }),
-        in_doubt: false,
     })
 }
 
