@@ -12,7 +12,7 @@ use super::objects;
 
 pub(super) const TABLE: TableDefinition<'static, &[u8; 16], &[u8]> = TableDefinition::new("manifests");
 
-/// Bodies that one call of [`collect`] removes at most.
+/// Bodies that one call of [`super::Store::collect_manifests`] removes at most.
 pub const MAX_COLLECTED: usize = 1_000;
 
 /// What [`super::Store::collect_manifests`] did.

@@ -55,7 +55,7 @@ impl fmt::Display for SetAside {
 
 /// Opens or makes the store at `path`.
 pub(super) fn file(path: &Path, options: &StoreOptions) -> Result<(Database, OpenReport), OpenError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(folder).map_err(io_error("create the folder", folder))?;
     let set_aside = match locked(path, options)? {
         Ok(opened) => return finish(opened, None, folder),

@@ -44,7 +44,7 @@ fn what_was_committed_survives_a_crash_with_all_its_writes() {
 fn crash_once(seed: u64, counts: &mut Counts) {
     let mut rng = StdRng::seed_from_u64(seed);
     let disk = Disk::default();
-    disk.fail_after(rng.random_range(1..if seed % 8 == 0 { 40 } else { 300 }), ErrorKind::Other);
+    disk.fail_after(rng.random_range(1..if seed.is_multiple_of(8) { 40 } else { 300 }), ErrorKind::Other);
     // What every call that returned has left, and the same with the one that was cut off.
     let mut kept = Contents::default();
     let mut in_flight = None;

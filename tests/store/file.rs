@@ -223,11 +223,8 @@ fn a_file_in_use_is_waited_for() {
     assert!(matches!(error, OpenError::Locked { .. }), "{error}");
     let mut rng = StdRng::seed_from_u64(4);
     let op = random_op(&mut rng);
-    let waiting = {
-        let path = path.clone();
-        let options = StoreOptions { lock_wait: Duration::from_secs(60), ..Default::default() };
-        thread::spawn(move || Store::open(&path, &options))
-    };
+    let options = StoreOptions { lock_wait: Duration::from_secs(60), ..Default::default() };
+    let waiting = thread::spawn(move || Store::open(&path, &options));
     first.commit(&[op, StoreOp::MarkComplete]).unwrap();
     assert!(!waiting.is_finished());
     first.close().unwrap();

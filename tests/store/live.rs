@@ -84,7 +84,7 @@ fn the_audit_trail_keeps_its_newest_entries() {
     let path = folder.path().join("store.redb");
     let entry = |number: u64| AuditEntry {
         at: Timestamp(0),
-        app: AppKey::new("argocd", if number % 2 == 0 { "even" } else { "odd" }),
+        app: AppKey::new("argocd", if number.is_multiple_of(2) { "even" } else { "odd" }),
         object: String::new(),
         action: "synced".to_owned(),
         detail: number.to_string(),

@@ -134,10 +134,10 @@ impl Proxy {
     /// A kubeconfig whose only way leads through this proxy, for the context and user `user`.
     pub(crate) fn kubeconfig(&self, user: &str) -> PathBuf {
         let mut text = String::from("apiVersion: v1\nkind: Config\n");
-        let _ = write!(text, "clusters: [{{name: test, cluster: {{server: \"http://{}\"}}}}]\n", self.address);
-        let _ = write!(text, "users: [{{name: {user}, user: {{token: {user}-token}}}}]\n");
-        let _ = write!(text, "contexts: [{{name: {user}, context: {{cluster: test, user: {user}}}}}]\n");
-        let _ = write!(text, "current-context: {user}\n");
+        let _ = writeln!(text, "clusters: [{{name: test, cluster: {{server: \"http://{}\"}}}}]", self.address);
+        let _ = writeln!(text, "users: [{{name: {user}, user: {{token: {user}-token}}}}]");
+        let _ = writeln!(text, "contexts: [{{name: {user}, context: {{cluster: test, user: {user}}}}}]");
+        let _ = writeln!(text, "current-context: {user}");
         let path = self.folder.path().join(user);
         std::fs::write(&path, text).unwrap();
         path

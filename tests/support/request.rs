@@ -88,10 +88,7 @@ impl Entry {
 /// Resource and name in a path of the API; `None` for paths that hold no resource.
 fn resource(path: &str) -> Option<(&str, &str)> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let rest = match &parts[..] {
-        ["api", _version, rest @ ..] | ["apis", _, _version, rest @ ..] => rest,
-        _ => return None,
-    };
+    let (["api", _, rest @ ..] | ["apis", _, _, rest @ ..]) = &parts[..] else { return None };
     match rest {
         // A namespace itself, and its own subresources.
         ["namespaces", name] | ["namespaces", name, "status" | "finalize"] => Some(("namespaces", name)),

@@ -298,6 +298,14 @@ impl Settings {
         self.git.allow_local_repositories.unwrap_or(!self.surroundings.in_pod)
     }
 
+    /// How long one write may take: at most what is sure to be left of a leader's time when the write begins, for a write
+    /// that may outlast it is never begun. In the worst case a renewal was due and has just taken as long as it may.
+    pub fn write_timeout(&self) -> Duration {
+        let times = self.lease.times().unwrap_or_default();
+        let left = times.validity().saturating_sub(times.renew_period()).saturating_sub(times.request_timeout());
+        self.cluster.request_timeout.min(left)
+    }
+
     /// File of the store.
     pub fn store_file(&self) -> PathBuf {
         self.cluster.data_dir.join("store.redb")
