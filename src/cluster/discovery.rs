@@ -15,10 +15,13 @@ use serde::Deserialize;
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+use super::error;
+use super::path::ResourcePath;
 use super::request::{self, Refusal};
 use crate::engine::event::{RequestError, RequestErrorReason};
 use crate::engine::hash::Hash;
 use crate::engine::ids::{Gvk, ObjectKey};
+use crate::engine::scope::Scope;
 
 /// What is asked for: the stable format, or the beta one of older servers.
 const ACCEPT: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
@@ -33,15 +36,6 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Longest pause of [`DiscoveryHandle::resolve`].
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Whether a kind's objects are in namespaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    /// They belong to the cluster.
-    Cluster,
-    /// Each is in a namespace.
-    Namespaced,
-}
 
 /// One kind in one version, as served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,41 +58,25 @@ impl Resource {
         self.verbs.iter().any(|known| &**known == verb)
     }
 
-    /// Path of the kind's objects: of `namespace`, or of all namespaces. Begins with `/`.
-    pub fn collection_path(&self, namespace: Option<&str>) -> String {
+    /// How it is addressed in requests about single objects.
+    pub fn path(&self) -> ResourcePath {
+        let namespaced = self.scope == Scope::Namespaced;
+        ResourcePath { gvk: self.gvk.clone(), plural: self.plural.clone(), namespaced }
+    }
+
+    /// Path of all its objects, in all namespaces.
+    pub fn collection_path(&self) -> String {
         let root = if self.gvk.group.is_empty() { "/api" } else { "/apis" };
-        let mut path = format!("{root}/{}", self.gvk.api_version());
-        if let Some(namespace) = namespace {
-            path.push_str("/namespaces/");
-            path.push_str(&request::encode(namespace));
-        }
-        path.push('/');
-        path.push_str(&self.plural);
-        path
+        format!("{root}/{}/{}", self.gvk.api_version(), self.plural)
     }
 
     /// Path of one object. An error if its namespace doesn't fit the scope of the kind, or a name can't be part of a
     /// path (names come from Git).
     pub fn object_path(&self, key: &ObjectKey) -> Result<String, RequestError> {
-        let invalid = |why: &str| {
-            Err(RequestError {
-                reason: RequestErrorReason::Invalid,
-                message: format!("{key} can't be addressed: {why}"),
-            })
-        };
-        for part in [&key.namespace, &key.name] {
-            if matches!(&**part, "." | "..") || part.contains(['/', '%']) {
-                return invalid("a name is neither . nor .. and has no / or %");
-            }
+        if self.scope == Scope::Cluster && !key.namespace.is_empty() {
+            return Err(error::invalid(format!("{key} names a namespace, but its kind is cluster-scoped; remove it")));
         }
-        let namespace = match (self.scope, key.namespace.is_empty()) {
-            _ if key.name.is_empty() => return invalid("it has no name"),
-            (Scope::Namespaced, true) => return invalid("its kind needs a namespace"),
-            (Scope::Cluster, false) => return invalid("its kind is cluster-scoped, but it names a namespace"),
-            (Scope::Namespaced, false) => Some(&*key.namespace),
-            (Scope::Cluster, true) => None,
-        };
-        Ok(format!("{}/{}", self.collection_path(namespace), request::encode(&key.name)))
+        self.path().object(&key.namespace, &key.name)
     }
 }
 
@@ -334,8 +312,7 @@ impl DiscoveryHandle {
             serde_json::from_slice(&body).map_err(|_| Refusal::broken(WHAT, "the answer is not in JSON"))?;
         if list.kind != "APIGroupDiscoveryList" {
             let message = format!("{WHAT}: {path} has no aggregated discovery; Kubernetes 1.27 or newer is needed");
-            let error = RequestError { reason: RequestErrorReason::Invalid, message };
-            return Err(Refusal { code: None, ahead: false, error });
+            return Err(error::invalid(message).into());
         }
         Ok(Cached { etag: answer.etag, served: Served::read(&list.list) })
     }

@@ -75,8 +75,7 @@ fn entries_without_a_name_or_kind_are_left_out() {
 fn paths_follow_scope_and_group() {
     let web = discovery(vec![web(&["v1"])], &Discovery::default());
     let web = web.resource(&Gvk::new("example.com", "v1", "Web")).unwrap();
-    assert_eq!(web.collection_path(None), "/apis/example.com/v1/webs");
-    assert_eq!(web.collection_path(Some("shop")), "/apis/example.com/v1/namespaces/shop/webs");
+    assert_eq!(web.collection_path(), "/apis/example.com/v1/webs");
     let path = |namespace: &str, name: &str| web.object_path(&ObjectKey::new("example.com", "Web", namespace, name));
     assert_eq!(path("shop", "a:b").unwrap(), "/apis/example.com/v1/namespaces/shop/webs/a:b");
     assert_eq!(path("shop", "a?b#c").unwrap(), "/apis/example.com/v1/namespaces/shop/webs/a%3Fb%23c");

@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kube::Client;
-use kube::core::Status;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::lines::{Line, Lines};
 use super::page::{ListMeta, Page};
+use super::path::encode;
 use super::request::{self, JSON, Refusal};
 use super::retry::Retry;
 use crate::engine::event::RequestErrorReason;
@@ -243,7 +243,7 @@ impl<'a, T: Target> Follower<'a, T> {
     }
 
     async fn wait_long(&mut self) {
-        let pause = self.retry.jitter(self.settings.slow_retry, 0.5);
+        let pause = self.retry.shorten(self.settings.slow_retry, 50);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.target.changed() => {}
@@ -290,12 +290,12 @@ impl<'a, T: Target> Follower<'a, T> {
 
     async fn page(&mut self, path: &str, limit: Option<u32>, token: &str) -> Result<ListMeta, End> {
         let what = self.listing();
-        let mut url = format!("{path}?labelSelector={}", request::encode(self.target.selector()));
+        let mut url = format!("{path}?labelSelector={}", encode(self.target.selector()));
         if let Some(limit) = limit {
             url.push_str(&format!("&limit={limit}"));
         }
         if !token.is_empty() {
-            url.push_str(&format!("&continue={}", request::encode(token)));
+            url.push_str(&format!("&continue={}", encode(token)));
         }
         let mut body = request::get(&self.client, &what, &url, JSON).await?.body;
         let mut page = Page::default();
@@ -321,8 +321,8 @@ impl<'a, T: Target> Follower<'a, T> {
     async fn watch(&mut self, path: &str, position: u64) -> Result<(), End> {
         WatchCounters::count(&self.counters.opened);
         let what = format!("watching {}", self.target.what());
-        let timeout = self.retry.jitter(self.settings.timeout, 0.8).as_secs().max(1);
-        let selector = request::encode(self.target.selector());
+        let timeout = self.retry.shorten(self.settings.timeout, 20).as_secs().max(1);
+        let selector = encode(self.target.selector());
         let url = format!(
             "{path}?labelSelector={selector}&watch=true&allowWatchBookmarks=true&resourceVersion={position}&timeoutSeconds={timeout}"
         );
@@ -354,9 +354,7 @@ impl<'a, T: Target> Follower<'a, T> {
         };
         let raw = change.object.get().as_bytes();
         if change.kind == "ERROR" {
-            let status: Status = serde_json::from_slice(raw).unwrap_or_default();
-            let code = if status.code == 0 { 500 } else { status.code };
-            return Err(request::refused(what, code, Some(status), None).into());
+            return Err(request::refused_in_stream(what, raw).into());
         }
         let at = serde_json::from_slice::<Positioned>(raw).unwrap_or_default().metadata.resource_version.parse().ok();
         let delivery = match (change.kind, at) {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::discovery::Resource;
+use super::error;
 use super::lines::MAX_OBJECT;
 use super::page::{ListMeta, Page};
+use super::path::encode;
 use super::request::{self, JSON, METADATA_LIST, Refusal};
 use super::retry::Retry;
 use super::watch::Reader;
@@ -31,10 +33,13 @@ pub async fn get(reader: &Reader, key: &ObjectKey, version: &str) -> Result<Opti
     let what = format!("reading {key}");
     let body = match request::get(&reader.client, &what, &resource.object_path(key)?, JSON).await {
         Ok(answer) => request::collect(&what, answer.body, MAX_OBJECT).await.map_err(|refusal| refusal.error)?,
-        Err(refusal) if refusal.error.reason == RequestErrorReason::NotFound => return Ok(None),
+        // Its kind is served, so that it is the object, or its namespace, that is not there.
+        Err(refusal) if refusal.code == Some(404) && refusal.error.reason != RequestErrorReason::UnknownKind => {
+            return Ok(None);
+        }
         Err(refusal) => return Err(refusal.error),
     };
-    reader.decode(&gvk, &body).map(Some).ok_or_else(|| undecodable(&what))
+    reader.decode(&gvk, &body, false).map(Some).ok_or_else(|| undecodable(&what))
 }
 
 /// The metadata of every object that carries our instance label, of all kinds that can be listed and applied, each in
@@ -96,14 +101,14 @@ async fn kind(reader: &Reader, resource: Arc<Resource>, seed: u64) -> Result<Vec
 
 async fn pages(reader: &Reader, resource: &Resource) -> Result<Vec<LiveObject>, Refusal> {
     let what = format!("listing {}", resource.gvk.group_kind());
-    let path = resource.collection_path(None);
-    let selector = request::encode(&reader.selector());
+    let path = resource.collection_path();
+    let selector = encode(&reader.selector());
     let mut objects = Vec::new();
     let mut token = String::new();
     loop {
         let mut url = format!("{path}?labelSelector={selector}&limit={SWEEP_PAGE}");
         if !token.is_empty() {
-            url.push_str(&format!("&continue={}", request::encode(&token)));
+            url.push_str(&format!("&continue={}", encode(&token)));
         }
         let meta = page(reader, resource, &what, &url, &mut objects).await?;
         if meta.token.is_empty() {
@@ -125,22 +130,21 @@ async fn page(
     let mut piece = Vec::new();
     let mut whole = true;
     while request::read(what, &mut body, request::ANSWER_TIMEOUT, &mut piece).await? {
-        let mut item = |raw: &[u8]| match reader.decode(&resource.gvk, raw) {
-            Some(live) => objects.push(LiveObject { footprint: None, health: None, managed_fields: None, ..live }),
+        let mut item = |raw: &[u8]| match reader.decode(&resource.gvk, raw, true) {
+            Some(live) => objects.push(LiveObject { managed_fields: None, ..live }),
             None => whole = false,
         };
         page.feed(&piece, &mut item).map_err(|error| Refusal::broken(what, &error.to_string()))?;
         piece.clear();
     }
-    if !whole || page.oversize > 0 {
-        return Err(Refusal { code: None, ahead: false, error: undecodable(what) });
+    let oversize = page.oversize > 0;
+    let meta = page.finish().map_err(|error| Refusal::broken(what, &error.to_string()))?;
+    if oversize || !whole {
+        return Err(undecodable(what).into());
     }
-    page.finish().map_err(|error| Refusal::broken(what, &error.to_string()))
+    Ok(meta)
 }
 
 fn undecodable(what: &str) -> RequestError {
-    RequestError {
-        reason: RequestErrorReason::Invalid,
-        message: format!("{what}: an object in the answer can't be decoded; the log names it"),
-    }
+    error::invalid(format!("{what}: an object in the answer can't be decoded; the log names it"))
 }

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Namespaces;
 use super::follow::{Closed, Delivery, Follower, Target, WatchCounters, WatchSettings};
-use super::request::{self, Refusal};
+use super::path::encode;
+use super::request::Refusal;
 use crate::engine::event::RequestErrorReason;
 
 /// Label that says what a Secret is for.
@@ -137,7 +138,7 @@ impl Target for Secrets<'_> {
 
     async fn path(&mut self) -> Result<String, Refusal> {
         Ok(match &self.namespace {
-            Some(namespace) => format!("/api/v1/namespaces/{}/secrets", request::encode(namespace)),
+            Some(namespace) => format!("/api/v1/namespaces/{}/secrets", encode(namespace)),
             None => "/api/v1/secrets".to_owned(),
         })
     }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 use kube::core::Status;
 
-use crate::engine::event::{RequestError, RequestErrorReason};
+use super::error;
+use crate::engine::event::RequestError;
 use crate::engine::redact;
 
 /// Plain JSON.
@@ -37,16 +38,19 @@ pub(super) struct Refusal {
 impl Refusal {
     /// There was no answer, or it broke off.
     pub(super) fn broken(what: &str, why: &str) -> Self {
-        let error = RequestError {
-            reason: RequestErrorReason::Transient { retry_after: None },
-            message: redact::truncate(format!("{what}: {why}")),
-        };
-        Self { code: None, ahead: false, error }
+        let error = error::unanswered(why);
+        Self::from(RequestError { message: redact::truncate(format!("{what}: {}", error.message)), ..error })
     }
 
     /// The position of the reader is too old for the server.
     pub(super) fn gone(&self) -> bool {
         self.code == Some(410)
+    }
+}
+
+impl From<RequestError> for Refusal {
+    fn from(error: RequestError) -> Self {
+        Self { code: None, ahead: false, error }
     }
 }
 
@@ -89,10 +93,10 @@ pub(super) async fn get_if_changed(
         let etag = answer.headers().get(ETAG).cloned();
         return Ok(Answer { status, etag, body: answer.into_body() });
     }
-    let wish = retry_after(answer.headers());
+    let (parts, body) = answer.into_parts();
     // A refusal whose text breaks off still is a refusal.
-    let text = collect(what, answer.into_body(), MAX_REFUSAL).await.unwrap_or_default();
-    Err(refused(what, status.as_u16(), serde_json::from_slice(&text).ok(), wish))
+    let text = collect(what, body, MAX_REFUSAL).await.unwrap_or_default();
+    Err(refused(what, status, &parts.headers, &text))
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -100,11 +104,7 @@ pub(super) async fn collect(what: &str, mut body: Body, limit: usize) -> Result<
     let mut bytes = Vec::new();
     while read(what, &mut body, ANSWER_TIMEOUT, &mut bytes).await? {
         if bytes.len() > limit {
-            let error = RequestError {
-                reason: RequestErrorReason::Invalid,
-                message: format!("{what}: the answer is larger than {limit} bytes"),
-            };
-            return Err(Refusal { code: None, ahead: false, error });
+            return Err(error::invalid(format!("{what}: the answer is larger than {limit} bytes")).into());
         }
     }
     Ok(bytes)
@@ -132,34 +132,21 @@ pub(super) async fn read(
     }
 }
 
-/// A refusal from the API server's `Status`, or from the bare HTTP status where a proxy or the mux answered.
-pub(super) fn refused(what: &str, code: u16, status: Option<Status>, wish: Option<Duration>) -> Refusal {
-    let status = status.unwrap_or_default();
-    let details = status.details.as_ref();
-    let named = details.is_some_and(|details| !details.name.is_empty());
-    let wish = wish.or_else(|| {
-        let seconds = details.map_or(0, |details| details.retry_after_seconds);
-        (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
-    });
-    let reason = match code {
-        401 | 403 => RequestErrorReason::Forbidden,
-        404 if named => RequestErrorReason::NotFound,
-        404 => RequestErrorReason::UnknownKind,
-        409 => RequestErrorReason::Conflict,
-        408 | 410 | 429 | 500.. => RequestErrorReason::Transient { retry_after: wish },
-        _ => RequestErrorReason::Invalid,
-    };
+/// The refusal that an answer other than 200 is. Reads carry no values that its message could quote.
+fn refused(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
+    let error = error::classify(status, headers, body, false);
+    let Status { details, message, .. } = serde_json::from_slice(body).unwrap_or_default();
     let ahead = details.is_some_and(|details| details.causes.iter().any(|c| c.reason == "ResourceVersionTooLarge"))
-        || status.message.contains("Too large resource version");
-    let text = if status.message.is_empty() { "no further message" } else { &status.message };
-    // A read carries no values that its refusal could quote.
-    let message = redact::server_message(&format!("{what}: {text} (HTTP {code})"), false);
-    Refusal { code: Some(code), ahead, error: RequestError { reason, message } }
+        || message.contains("Too large resource version");
+    let message = redact::truncate(format!("{what}: {}", error.message));
+    Refusal { code: Some(status.as_u16()), ahead, error: RequestError { message, ..error } }
 }
 
-/// `Retry-After` in seconds; the API server sends no dates.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+/// The refusal that an `ERROR` event of a watch is: its object is a `Status`.
+pub(super) fn refused_in_stream(what: &str, status: &[u8]) -> Refusal {
+    let Status { code, .. } = serde_json::from_slice(status).unwrap_or_default();
+    let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    refused(what, code, &HeaderMap::new(), status)
 }
 
 /// The messages of an error and of what caused it. Transport errors name addresses and reasons, never a body.
@@ -179,60 +166,30 @@ pub(super) fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// `text` as one segment of a URL's path, or of a query's value.
-pub(super) fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::engine::event::RequestErrorReason;
 
     #[test]
-    fn refusals_are_sorted_by_what_they_ask_of_the_caller() {
-        use RequestErrorReason as R;
-        let status = |details| serde_json::from_value(json!({"message": "m", "details": details})).ok();
-        let wish = Some(Duration::from_secs(3));
-        let cases = [
-            (401, None, None, R::Forbidden),
-            (403, None, None, R::Forbidden),
-            (404, None, None, R::UnknownKind),
-            (404, status(json!({"name": "x", "kind": "configmaps"})), None, R::NotFound),
-            (409, None, None, R::Conflict),
-            (410, None, None, R::Transient { retry_after: None }),
-            (429, None, wish, R::Transient { retry_after: wish }),
-            (429, status(json!({"retryAfterSeconds": 3})), None, R::Transient { retry_after: wish }),
-            (503, None, None, R::Transient { retry_after: None }),
-            (400, None, None, R::Invalid),
-            (405, None, None, R::Invalid),
-        ];
-        for (code, status, wish, reason) in cases {
-            let refusal = refused("listing ConfigMap", code, status, wish);
-            assert_eq!(refusal.error.reason, reason, "{code}");
+    fn refusals_keep_the_code_and_say_what_for() {
+        for (code, reason) in [
+            (403, RequestErrorReason::Forbidden),
+            (404, RequestErrorReason::UnknownKind),
+            (410, RequestErrorReason::Transient { retry_after: None }),
+        ] {
+            let refusal = refused("listing ConfigMap", StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), b"");
+            assert_eq!((refusal.code, refusal.error.reason, refusal.ahead), (Some(code), reason, false));
             assert!(refusal.error.message.starts_with("listing ConfigMap: "), "{}", refusal.error.message);
         }
     }
 
     #[test]
-    fn a_version_of_the_future_is_recognized() {
-        let status =
-            json!({"code": 504, "details": {"causes": [{"reason": "ResourceVersionTooLarge", "message": "x"}]}});
-        assert!(refused("w", 504, serde_json::from_value(status).ok(), None).ahead);
-        assert!(!refused("w", 504, None, None).ahead);
-    }
-
-    #[test]
-    fn segments_are_encoded() {
-        assert_eq!(encode("system:node"), "system:node");
-        assert_eq!(encode("a/b?c=ü"), "a%2Fb%3Fc%3D%C3%BC");
+    fn a_status_in_a_stream_is_a_refusal() {
+        let refusal = refused_in_stream("w", br#"{"kind":"Status","message":"too old resource version","code":410}"#);
+        assert!(refusal.gone() && refusal.error.message.contains("too old"));
+        let ahead = br#"{"kind":"Status","code":504,"details":{"causes":[{"reason":"ResourceVersionTooLarge","message":"x"}]}}"#;
+        assert!(refused_in_stream("w", ahead).ahead);
+        assert_eq!(refused_in_stream("w", b"5").code, Some(500));
     }
 }

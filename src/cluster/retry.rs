@@ -2,32 +2,33 @@
 
 use std::time::Duration;
 
-/// The first pause.
-const FIRST: Duration = Duration::from_millis(200);
-/// The longest pause.
-const LONGEST: Duration = Duration::from_secs(30);
+use crate::engine::backoff::Backoff;
+
+/// From failure to failure: doubling from 200 ms to 30 s, each taken between half and the whole of it.
+const PAUSES: Backoff =
+    Backoff { initial: Duration::from_millis(200), factor: 2, max: Duration::from_secs(30), jitter: 50 };
 /// The longest wish of a server (`Retry-After`) that is honoured.
 const LONGEST_WISH: Duration = Duration::from_secs(300);
 
-/// Exponential pauses with jitter: doubling from 200 ms to 30 s, each taken between half and the whole of it. The jitter
-/// comes from a seed, so that a simulated run repeats.
+/// Growing pauses. The jitter comes from a seed, so that a simulated run repeats.
 #[derive(Clone, Debug)]
 pub(super) struct Retry {
     seed: u64,
     failures: u32,
+    /// How many times were shortened: each takes another point of the jitter.
+    taken: u32,
 }
 
 impl Retry {
     /// Pauses whose jitter follows from `seed`.
     pub(super) const fn new(seed: u64) -> Self {
-        Self { seed, failures: 0 }
+        Self { seed, failures: 0, taken: 0 }
     }
 
     /// The pause before the next try, at least what the server wished.
     pub(super) fn pause(&mut self, wish: Option<Duration>) -> Duration {
-        let doubled = FIRST.saturating_mul(1 << self.failures.min(16));
+        let pause = PAUSES.delay(self.failures, self.seed);
         self.failures = self.failures.saturating_add(1);
-        let pause = self.jitter(doubled.min(LONGEST), 0.5);
         pause.max(wish.unwrap_or_default().min(LONGEST_WISH))
     }
 
@@ -36,16 +37,10 @@ impl Retry {
         self.failures = 0;
     }
 
-    /// A time between `least × time` and `time`; another one at each call.
-    pub(super) fn jitter(&mut self, time: Duration, least: f64) -> Duration {
-        // SplitMix64: a step of the golden ratio, then mixed.
-        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.seed;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        let share = (mixed >> 11) as f64 / (1u64 << 53) as f64;
-        time.mul_f64(least + (1.0 - least) * share)
+    /// `time`, shortened at random by up to `jitter` hundredths; by something else at each call.
+    pub(super) fn shorten(&mut self, time: Duration, jitter: u8) -> Duration {
+        self.taken = self.taken.wrapping_add(1);
+        Backoff { initial: time, factor: 1, max: time, jitter }.delay(self.taken, self.seed)
     }
 }
 
@@ -58,12 +53,18 @@ mod tests {
         let mut retry = Retry::new(7);
         let pauses: Vec<_> = (0..40).map(|_| retry.pause(None)).collect();
         for (index, pause) in pauses.iter().enumerate() {
-            let whole = FIRST.saturating_mul(1 << index.min(16)).min(LONGEST);
+            let whole = PAUSES.initial.saturating_mul(1 << index.min(16)).min(PAUSES.max);
             assert!(*pause >= whole / 2 && *pause <= whole, "{index}: {pause:?}");
         }
         let mut again = Retry::new(7);
         assert_eq!(pauses, (0..40).map(|_| again.pause(None)).collect::<Vec<_>>());
-        assert_ne!(pauses.last(), Some(&Retry::new(8).pause(None)));
+        assert_ne!(pauses.first(), Some(&Retry::new(8).pause(None)));
+        let minute = Duration::from_secs(60);
+        let times = [retry.shorten(minute, 20), retry.shorten(minute, 20)];
+        assert!(
+            times.iter().all(|time| *time >= minute * 4 / 5 && *time <= minute) && times[0] != times[1],
+            "{times:?}"
+        );
     }
 
     #[test]
@@ -72,6 +73,6 @@ mod tests {
         assert_eq!(retry.pause(Some(Duration::from_secs(60))), Duration::from_secs(60));
         assert_eq!(retry.pause(Some(Duration::from_secs(86_400))), LONGEST_WISH);
         retry.reset();
-        assert!(retry.pause(None) <= FIRST);
+        assert!(retry.pause(None) <= PAUSES.initial);
     }
 }

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::discovery::{Discovery, DiscoveryHandle};
+use super::discovery::{Discovery, DiscoveryHandle, Resource};
 use super::follow::{Closed, Delivery, Follower, Target};
 use super::request::Refusal;
-use crate::engine::decode::{DecodeContext, decode};
+use crate::engine::decode::{DecodeContext, decode, decode_metadata};
 use crate::engine::event::{Event, RequestErrorReason, WatchEvent};
 use crate::engine::hash::{Hash, HashKey};
 use crate::engine::ids::Gvk;
@@ -39,21 +39,18 @@ impl Reader {
         format!("{}={}", names::INSTANCE_LABEL, self.instance)
     }
 
-    /// Decodes an object of `gvk`. On failure the log tells which object it is, if that can be told, and nothing of its
-    /// content: an error of a parser quotes what it stumbled over.
-    pub(super) fn decode(&self, gvk: &Gvk, raw: &[u8]) -> Option<LiveObject> {
-        let live = decode(raw, &DecodeContext { hash_key: &self.hash_key, gvk }).ok();
-        if live.is_none() {
-            let Named { metadata } = serde_json::from_slice(raw).unwrap_or_default();
-            tracing::warn!(
-                kind = %gvk,
-                namespace = metadata.namespace.as_deref().unwrap_or_default(),
-                name = metadata.name.as_deref().unwrap_or_default(),
-                bytes = raw.len(),
-                "skipped an object that can't be decoded"
-            );
-        }
-        live
+    /// Decodes an object of `gvk`, or only its metadata. On failure the log tells which object it is, if that can be
+    /// told, and nothing of its content.
+    pub(super) fn decode(&self, gvk: &Gvk, raw: &[u8], metadata_only: bool) -> Option<LiveObject> {
+        let decode = if metadata_only { decode_metadata } else { decode };
+        let decoded = decode(raw, &DecodeContext { hash_key: &self.hash_key, gvk });
+        decoded
+            .inspect_err(|error| {
+                let Named { metadata } = serde_json::from_slice(raw).unwrap_or_default();
+                let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
+                tracing::warn!(kind = %gvk, namespace, name, "skipped an object that can't be decoded: {error}");
+            })
+            .ok()
     }
 }
 
@@ -97,6 +94,7 @@ pub async fn run(context: WatchContext, watch: Gvk, from: Option<u64>) {
     let target = Kind {
         selector: context.reader.selector(),
         served: context.reader.discovery.subscribe(),
+        known: None,
         missed: false,
         reader: context.reader.clone(),
         events: context.events,
@@ -114,6 +112,8 @@ struct Kind {
     selector: String,
     events: mpsc::Sender<Event>,
     served: watch::Receiver<Arc<Discovery>>,
+    /// The kind as it was served when its path was last asked for.
+    known: Option<Arc<Resource>>,
     /// The server said 404 to the path that discovery had told.
     missed: bool,
 }
@@ -126,14 +126,13 @@ impl Target for Kind {
     }
 
     async fn path(&mut self) -> Result<String, Refusal> {
-        // What changes from here on is worth another look.
-        self.served.mark_unchanged();
         let discovery = &self.reader.discovery;
         if std::mem::take(&mut self.missed) {
-            discovery.refresh().await.map_err(undiscovered)?;
+            discovery.refresh().await?;
         }
-        let resource = discovery.resolve(&self.watch, Duration::ZERO).await.map_err(undiscovered)?;
-        Ok(resource.collection_path(None))
+        let resolved = discovery.resolve(&self.watch, Duration::ZERO).await;
+        self.known = resolved.as_ref().ok().cloned();
+        Ok(resolved?.collection_path())
     }
 
     fn selector(&self) -> &str {
@@ -141,7 +140,7 @@ impl Target for Kind {
     }
 
     fn decode(&self, raw: &[u8]) -> Option<LiveObject> {
-        self.reader.decode(&self.watch, raw)
+        self.reader.decode(&self.watch, raw, false)
     }
 
     async fn deliver(&mut self, delivery: Delivery<LiveObject>) -> Result<(), Closed> {
@@ -162,12 +161,9 @@ impl Target for Kind {
     }
 
     async fn changed(&mut self) {
-        if self.served.changed().await.is_err() {
+        let (watch, known) = (&self.watch, &self.known);
+        if self.served.wait_for(|served| served.resource(watch) != known.as_ref()).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
-}
-
-fn undiscovered(error: crate::engine::event::RequestError) -> Refusal {
-    Refusal { code: None, ahead: false, error }
 }

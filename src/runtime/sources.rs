@@ -12,7 +12,9 @@ use crate::cluster::repositories::{RepositorySecrets, SecretType};
 use crate::engine::application::Source;
 use crate::engine::desired::{DesireContext, Desired, RenderInputs, desire};
 use crate::engine::effect::{ManifestRef, Render};
-use crate::engine::event::{RenderFailure, RenderFailureReason, Rendered, RequestError, RequestErrorReason, SourceError};
+use crate::engine::event::{
+    RenderFailure, RenderFailureReason, Rendered, RequestError, RequestErrorReason, SourceError,
+};
 use crate::engine::hash::{Hash, HashKey};
 use crate::engine::ids::{AppKey, Gvk, Revision};
 use crate::engine::revision::Refs;
@@ -106,9 +108,9 @@ impl Sources {
     }
 
     async fn render_once(&self, job: Arc<Render>) -> Result<Rendered, RenderFailure> {
-        self.remote(move |inner| inner.render(&job)).await.unwrap_or_else(|| {
-            Err(RenderFailure { reason: RenderFailureReason::Source, message: STOPPED.into() })
-        })
+        self.remote(move |inner| inner.render(&job))
+            .await
+            .unwrap_or_else(|| Err(RenderFailure { reason: RenderFailureReason::Source, message: STOPPED.into() }))
     }
 
     /// The canonical body of a manifest: from memory, from the store, or by rendering again.
@@ -173,11 +175,7 @@ impl Inner {
         }
         let (desired, inputs) = self.desire(&tree, &job.app, &job.namespace, &job.source, &discovery)?;
         self.keep(&desired).map_err(source_error)?;
-        Ok(Rendered {
-            revision: job.revision.clone(),
-            desired: Some(Arc::new(desired.set)),
-            inputs: Arc::new(inputs),
-        })
+        Ok(Rendered { revision: job.revision.clone(), desired: Some(Arc::new(desired.set)), inputs: Arc::new(inputs) })
     }
 
     /// Renders, and makes the desired set.
@@ -262,9 +260,8 @@ impl Inner {
         if let Some(body) = self.at_hand(manifest.hash) {
             return Ok(body);
         }
-        let tree = self
-            .open(&manifest.source.repo_url, &manifest.revision, None)
-            .map_err(|error| passing(error.message))?;
+        let tree =
+            self.open(&manifest.source.repo_url, &manifest.revision, None).map_err(|error| passing(error.message))?;
         let discovery = self.discovery.current();
         let (desired, _) = self
             .desire(&tree, &manifest.app, &manifest.namespace, &manifest.source, &discovery)
@@ -272,7 +269,10 @@ impl Inner {
         self.keep(&desired).map_err(passing)?;
         let found = desired.set.objects.iter().position(|object| object.hash == manifest.hash);
         found.and_then(|index| desired.bodies.get(index)).map(|body| body.as_slice().into()).ok_or_else(|| {
-            passing(format!("the manifest is not what {} renders to any more; it is rendered anew", manifest.revision.short()))
+            passing(format!(
+                "the manifest is not what {} renders to any more; it is rendered anew",
+                manifest.revision.short()
+            ))
         })
     }
 }

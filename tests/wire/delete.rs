@@ -10,7 +10,8 @@ use serde_json::json;
 use super::script::{EPOCH, Reply, Script, conflict, context, not_found, status};
 
 async fn run(script: &Script, writes: usize, propagation: Propagation) -> DeleteOutcome {
-    let resource = ResourcePath { gvk: Gvk::new("apps", "v1", "Deployment"), plural: "deployments".into(), namespaced: true };
+    let resource =
+        ResourcePath { gvk: Gvk::new("apps", "v1", "Deployment"), plural: "deployments".into(), namespaced: true };
     let effect = Delete {
         app: AppKey::new("argocd", "shop"),
         key: ObjectKey::new("apps", "Deployment", "shop", "web"),
@@ -24,7 +25,11 @@ async fn run(script: &Script, writes: usize, propagation: Propagation) -> Delete
 
 #[tokio::test]
 async fn a_delete_names_the_very_object_it_means() {
-    for (propagation, policy) in [(Propagation::default(), "Foreground"), (Propagation::Background, "Background"), (Propagation::Orphan, "Orphan")] {
+    for (propagation, policy) in [
+        (Propagation::default(), "Foreground"),
+        (Propagation::Background, "Background"),
+        (Propagation::Orphan, "Orphan"),
+    ] {
         let script = Script::replies(vec![Reply::Json(200, json!({"kind": "Status", "status": "Success"}))]);
         assert!(matches!(run(&script, 1, propagation).await, DeleteOutcome::Accepted));
         let sent = script.requests().pop().unwrap();
@@ -47,15 +52,18 @@ async fn outcomes_follow_the_answers() {
         (Reply::Json(202, json!({})), |outcome| matches!(outcome, DeleteOutcome::Accepted)),
         (not_found("deployments", "web"), |outcome| matches!(outcome, DeleteOutcome::NotFound)),
         (conflict(), |outcome| matches!(outcome, DeleteOutcome::Conflict)),
-        (Reply::Text(404, "404 page not found"), |outcome| {
-            matches!(outcome, DeleteOutcome::Failed(error) if error.reason == RequestErrorReason::UnknownKind)
-        }),
-        (status(403, "Forbidden", "no", json!({"name": "web"})), |outcome| {
-            matches!(outcome, DeleteOutcome::Failed(error) if error.reason == RequestErrorReason::Forbidden)
-        }),
-        (Reply::Broken, |outcome| {
-            matches!(outcome, DeleteOutcome::Failed(error) if matches!(error.reason, RequestErrorReason::Transient { .. }))
-        }),
+        (
+            Reply::Text(404, "404 page not found"),
+            |outcome| matches!(outcome, DeleteOutcome::Failed(error) if error.reason == RequestErrorReason::UnknownKind),
+        ),
+        (
+            status(403, "Forbidden", "no", json!({"name": "web"})),
+            |outcome| matches!(outcome, DeleteOutcome::Failed(error) if error.reason == RequestErrorReason::Forbidden),
+        ),
+        (
+            Reply::Broken,
+            |outcome| matches!(outcome, DeleteOutcome::Failed(error) if matches!(error.reason, RequestErrorReason::Transient { .. })),
+        ),
     ];
     for (reply, check) in table {
         let script = Script::replies(vec![reply]);

@@ -5,6 +5,8 @@ mod delete;
 mod events;
 mod hash_key;
 mod heal;
+mod lease;
 mod namespace;
+mod reading;
 mod script;
 mod status;
