@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod cli;
+mod engine;
+mod git;
 mod real;
+mod render;
 mod store;
 mod support;
 mod tidy;

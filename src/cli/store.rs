@@ -124,7 +124,6 @@ fn state(record: &ObjectRecord) -> &'static str {
     let expected = record.expected.filter(|expected| Some(expected.desired) == record.desired);
     let footprint: Option<Hash> = record.live.as_ref().and_then(|live: &LiveRecord| live.footprint);
     match (record.desired, &record.live) {
-        _ if record.in_doubt => "InDoubt",
         (None, _) => "LeftGit",
         (Some(_), None) => "Missing",
         (Some(_), Some(_)) if expected.is_some_and(|expected| Some(expected.footprint) == footprint) => "Synced",

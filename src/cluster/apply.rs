@@ -7,9 +7,9 @@ use http::Method;
 use kube::Client;
 use serde_json::Value;
 
+use super::call::{APPLY_PATCH, Answer, Call, Version, send, send_patch};
 use super::error;
 use super::fence::WriteContext;
-use super::call::{APPLY_PATCH, Answer, Call, Version, send};
 use super::path::ResourcePath;
 use crate::engine::decode::{DecodeContext, decode};
 use crate::engine::desired::apply_body;
@@ -125,15 +125,11 @@ impl<'a> Session<'a> {
         Ok(send(self.client, &call).await?)
     }
 
-    /// Sends a JSON patch on the object in exactly the state `version`.
-    pub(super) async fn json_patch(&self, version: &Version, patch: Value) -> Result<Answer, Stop> {
+    /// Sends a JSON patch that is guarded by the state `version` of the object.
+    pub(super) async fn json_patch(&self, version: &Version, patch: &Value) -> Result<Answer, Stop> {
         self.may_start()?;
-        let Value::Array(operations) = patch else {
-            return Err(error::invalid("a JSON patch must be a list of operations".to_owned()).into());
-        };
-        let patch = version.guard(operations);
-        let call = Call::json_patch(self.path.clone(), &patch, self.context.write.timeout).secret(self.is_secret);
-        let answer = send(self.client, &call).await?;
+        let call = Call::json_patch(self.path.clone(), patch, self.context.write.timeout).secret(self.is_secret);
+        let answer = send_patch(self.client, &call, &self.path, version).await?;
         self.pass_warnings(&answer);
         Ok(answer)
     }
@@ -199,7 +195,7 @@ impl<'a> Session<'a> {
             return self.applied_with(&answer, describe(&left));
         };
         // The fields that client-side apply left become ours, and leave with the next apply.
-        let migrated = match self.json_patch(&answer.version()?, migration).await {
+        let migrated = match self.json_patch(&answer.version()?, &migration).await {
             Ok(migrated) => migrated,
             Err(Stop::Fenced) => return Err(Stop::Fenced),
             // The apply itself was carried out: that it could not be completed is told, and tried with the next one.
@@ -231,4 +227,3 @@ fn parse_manifest(body: &[u8]) -> Result<Value, RequestError> {
         error::invalid(format!("the stored manifest is damaged at column {}: render it again", error.column()))
     })
 }
-

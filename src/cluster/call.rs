@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::error;
 use super::path::encode;
-use crate::engine::event::RequestError;
+use crate::engine::event::{RequestError, RequestErrorReason};
 use crate::engine::names::FIELD_MANAGER;
 
 /// Largest answer that is read, in bytes: well above the largest object that etcd takes (1.5 MB).
@@ -154,11 +154,12 @@ impl Version {
         Ok(Self { uid: object.metadata.uid, resource_version })
     }
 
-    /// A JSON patch that fails with 409 unless the object is in exactly this state. A `test` would fail with the same
-    /// 422 as a patch that is wrong; replacing the version by itself is checked by the server's own rule (measured).
+    /// A JSON patch that holds only for the object in exactly this state: replacing the resource version by the same one
+    /// makes it a precondition (409, measured). Through a subresource the API server ignores a uid that is replaced, so
+    /// that is tested.
     pub(super) fn guard(&self, operations: Vec<Value>) -> Value {
         let mut patch = vec![
-            json!({"op": "replace", "path": "/metadata/uid", "value": self.uid}),
+            json!({"op": "test", "path": "/metadata/uid", "value": self.uid}),
             json!({"op": "replace", "path": "/metadata/resourceVersion", "value": self.resource_version.to_string()}),
         ];
         patch.extend(operations);
@@ -187,6 +188,27 @@ pub(super) async fn send(client: &Client, call: &Call) -> Result<Answer, Request
         Ok(result) => result,
         Err(_) => Err(error::unanswered(&format!("nothing came within {:?}", call.timeout))),
     }
+}
+
+/// Sends a JSON patch that is guarded by `version`, of the object at `object`. A patch that does not fit any more (what it
+/// tests or removes is gone) is refused with 422 before the guard is looked at: if the object is not in that state, the
+/// error is a `Conflict` all the same.
+pub(super) async fn send_patch(
+    client: &Client,
+    call: &Call,
+    object: &str,
+    version: &Version,
+) -> Result<Answer, RequestError> {
+    let refused = match send(client, call).await {
+        Err(error) if error.reason == RequestErrorReason::Invalid => error,
+        result => return result,
+    };
+    let now = send(client, &Call::get(object.to_owned(), call.timeout).secret(call.is_secret)).await;
+    let moved = match now {
+        Ok(answer) => answer.version().is_ok_and(|now| now != *version),
+        Err(error) => error.reason == RequestErrorReason::NotFound,
+    };
+    Err(if moved { error::moved() } else { refused })
 }
 
 async fn exchange(client: &Client, call: &Call) -> Result<(StatusCode, HeaderMap, Vec<u8>), RequestError> {

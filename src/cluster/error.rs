@@ -93,6 +93,11 @@ fn is_manifest_at_fault(message: &str) -> bool {
     message.starts_with("failed to create typed patch object") || message.starts_with("failed to convert new object")
 }
 
+/// The error of a write whose object changed after the decision was made.
+pub(super) fn moved() -> RequestError {
+    RequestError { reason: Reason::Conflict, message: "the object changed since it was looked at".to_owned() }
+}
+
 fn is_terminating(details: &Details, message: &str) -> bool {
     details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") || message.contains("being terminated")
 }
@@ -119,7 +124,9 @@ fn sentence(status: StatusCode, reason: Reason, said: &str) -> String {
             format!("the API server does not know who asks (401: {said}): check the agent's token or kubeconfig")
         }
         Reason::UnknownKind => {
-            format!("the API server does not serve this kind ({code}: {said}): install its CustomResourceDefinition or API service")
+            format!(
+                "the API server does not serve this kind ({code}: {said}): install its CustomResourceDefinition or API service"
+            )
         }
         Reason::Transient { .. } => format!("the API server failed with {code}: {said}"),
         _ => said.to_owned(),
@@ -188,7 +195,12 @@ mod tests {
             (409, "the object has been modified", r#"{"name":"a"}"#, Reason::Conflict),
             (413, "limit is 3145728", "{}", Reason::Invalid),
             (405, "method not allowed", "{}", Reason::Invalid),
-            (429, "too many", r#"{"retryAfterSeconds":7}"#, Reason::Transient { retry_after: Some(Duration::from_secs(7)) }),
+            (
+                429,
+                "too many",
+                r#"{"retryAfterSeconds":7}"#,
+                Reason::Transient { retry_after: Some(Duration::from_secs(7)) },
+            ),
             (503, "apiserver is shutting down", "{}", TRANSIENT),
             (504, "Timeout: request did not complete", "{}", TRANSIENT),
         ];
@@ -222,7 +234,8 @@ mod tests {
 
     #[test]
     fn no_value_of_a_secret_is_in_a_message() {
-        let body = br#"{"kind":"Status","message":"Secret \"db\" is invalid: data[x]: Invalid value: hunter2","code":422}"#;
+        let body =
+            br#"{"kind":"Status","message":"Secret \"db\" is invalid: data[x]: Invalid value: hunter2","code":422}"#;
         let error = classify(StatusCode::UNPROCESSABLE_ENTITY, &HeaderMap::new(), body, true);
         assert!(!error.message.contains("hunter2"), "{}", error.message);
     }

@@ -50,10 +50,15 @@ struct Note {
 impl Recorder {
     /// A recorder, and the task that writes what it takes, to be spawned by the caller; the task ends when the last
     /// clone of the recorder is dropped. `instance` is the replica's identity; each Event may take `timeout`.
-    pub fn new(client: Client, instance: String, timeout: Duration) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub fn new(
+        client: Client,
+        instance: String,
+        timeout: Duration,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (queue, notes) = mpsc::channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
-        let writer = Writer { client, instance, timeout, written: 0, buckets: HashMap::new(), dropped: dropped.clone() };
+        let writer =
+            Writer { client, instance, timeout, written: 0, buckets: HashMap::new(), dropped: dropped.clone() };
         (Self { queue, dropped }, writer.run(notes))
     }
 

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
 
-use super::error;
 use super::call::{Call, JSON, send};
+use super::error;
 use super::path::ResourcePath;
 use crate::engine::event::{RequestError, RequestErrorReason};
 use crate::engine::hash::HashKey;

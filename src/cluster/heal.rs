@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::apply::{Session, Stop, exactly};
-use super::error;
 use super::call::{Answer, Version};
+use super::error;
 use crate::engine::blame::blame;
 use crate::engine::effect::Precondition;
 use crate::engine::escalation::removal_patch;
@@ -50,7 +50,7 @@ impl Session<'_> {
             Err(stop) => return Err(stop),
         };
         let Some(live) = self.read().await? else {
-            return Err(moved());
+            return Err(error::moved().into());
         };
         let live = self.decode(&live.body)?;
         let equal = live.footprint.is_some() && live.footprint == would_be.footprint;
@@ -61,11 +61,11 @@ impl Session<'_> {
     /// the object that the decision was made on. `refused` is the answer if there is nothing to remove.
     async fn escalate(&self, before: &str, refused: RequestError) -> Result<Answer, Stop> {
         let Some(live) = self.read().await? else {
-            return Err(moved());
+            return Err(error::moved().into());
         };
         let version = live.version()?;
         if *self.precondition() != exactly(&version) {
-            return Err(moved());
+            return Err(error::moved().into());
         }
         match removal_patch(&self.manifest, before, &live.value()?) {
             Some(patch) => self.remove_and_apply(&version, patch).await,
@@ -74,7 +74,7 @@ impl Session<'_> {
     }
 
     async fn remove_and_apply(&self, version: &Version, patch: Value) -> Result<Answer, Stop> {
-        let patched = self.json_patch(version, patch).await?;
+        let patched = self.json_patch(version, &patch).await?;
         self.write(&exactly(&patched.version()?)).await
     }
 
@@ -84,8 +84,10 @@ impl Session<'_> {
         let Some(live) = self.read().await? else {
             return Ok(ApplyOutcome::Compared { live: None, equal: false });
         };
-        if matches!(self.precondition(), Precondition::Exactly { .. }) && *self.precondition() != exactly(&live.version()?) {
-            return Err(moved());
+        if matches!(self.precondition(), Precondition::Exactly { .. })
+            && *self.precondition() != exactly(&live.version()?)
+        {
+            return Err(error::moved().into());
         }
         let equal = self.same_values(&would_be, &live)?;
         Ok(ApplyOutcome::Compared { live: Some(self.decode(&live.body)?), equal })
@@ -136,12 +138,4 @@ fn own_entry(object: &Value) -> Option<Value> {
         }
     }
     Some(entry)
-}
-
-/// The object changed after the decision was made.
-fn moved() -> Stop {
-    Stop::Failed(RequestError {
-        reason: RequestErrorReason::Conflict,
-        message: "the object changed since it was looked at".to_owned(),
-    })
 }

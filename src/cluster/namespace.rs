@@ -5,9 +5,9 @@ use kube::Client;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::call::{Call, JSON, send};
 use super::error;
 use super::fence::{WriteContext, fenced};
-use super::call::{Call, JSON, send};
 use super::path::ResourcePath;
 use crate::engine::event::{RequestError, RequestErrorReason};
 use crate::engine::ids::Epoch;
@@ -60,8 +60,7 @@ fn usable(name: &str, body: &[u8]) -> Result<(), RequestError> {
     struct Status {
         phase: String,
     }
-    let namespace: Namespace =
-        serde_json::from_slice(body).map_err(|_| error::unreadable("it is no namespace"))?;
+    let namespace: Namespace = serde_json::from_slice(body).map_err(|_| error::unreadable("it is no namespace"))?;
     if namespace.status.phase == "Terminating" {
         return Err(RequestError {
             reason: RequestErrorReason::NamespaceUnavailable,

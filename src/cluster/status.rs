@@ -7,13 +7,13 @@ use kube::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::call::{Answer, Call, Version, send, send_patch};
 use super::error;
 use super::fence::{WriteContext, fenced};
-use super::call::{Answer, Call, Version, send};
 use super::path::ResourcePath;
 use crate::engine::application::{RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND};
 use crate::engine::effect::WriteApplication;
-use crate::engine::event::{RequestError, RequestErrorReason};
+use crate::engine::event::RequestError;
 use crate::engine::ids::Gvk;
 
 /// Writes an Application and returns its new resource version. `Conflict` if it changed since `write.resource_version`.
@@ -89,7 +89,7 @@ impl<'a> Writer<'a> {
     async fn without_our_finalizers(&self, version: &Version) -> Result<Option<Value>, RequestError> {
         let answer = self.read().await?;
         if answer.version()? != *version {
-            return Err(self.changed());
+            return Err(error::moved());
         }
         let all = finalizers(&answer.body)?;
         let ours = |name: &String| name == RESOURCES_FINALIZER || name == RESOURCES_FINALIZER_BACKGROUND;
@@ -105,31 +105,11 @@ impl<'a> Writer<'a> {
             return Err(fenced());
         }
         let call = Call::json_patch(path.to_owned(), &version.guard(operations), self.context.timeout);
-        match send(self.client, &call).await {
-            // A patch that does not fit (what it removes is gone already) is refused before the guard is looked at.
-            Err(error) if error.reason == RequestErrorReason::Invalid && self.moved_from(version).await => {
-                Err(self.changed())
-            }
-            result => result,
-        }
-    }
-
-    async fn moved_from(&self, version: &Version) -> bool {
-        match self.read().await {
-            Ok(answer) => answer.version().is_ok_and(|now| now != *version),
-            Err(error) => error.reason == RequestErrorReason::NotFound,
-        }
+        send_patch(self.client, &call, &self.path, version).await
     }
 
     async fn read(&self) -> Result<Answer, RequestError> {
         send(self.client, &Call::get(self.path.clone(), self.context.timeout)).await
-    }
-
-    fn changed(&self) -> RequestError {
-        RequestError {
-            reason: RequestErrorReason::Conflict,
-            message: format!("Application {} changed since it was looked at", self.write.app),
-        }
     }
 }
 

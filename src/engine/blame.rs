@@ -54,7 +54,8 @@ pub fn blame(manifest: &Value, managed_fields: &str) -> Vec<Blame> {
     blames
 }
 
-fn named(entry: &Entry<'_>, paths: Vec<String>) -> Blame {
+/// One entry of the answer.
+pub(crate) fn named(entry: &Entry<'_>, paths: Vec<String>) -> Blame {
     Blame {
         manager: Some(writer(entry).into()),
         operation: entry.operation.as_ref().into(),
@@ -78,7 +79,8 @@ pub(crate) fn is_secret(manifest: &Value) -> bool {
     text("apiVersion") == Some("v1") && text("kind") == Some("Secret")
 }
 
-fn note(paths: &mut Vec<String>, text: &str) {
+/// Adds a path, unless it is there or there are enough.
+pub(crate) fn note(paths: &mut Vec<String>, text: &str) {
     if paths.len() < Blame::MAX_PATHS && !paths.iter().any(|path| path == text) {
         paths.push(text.to_owned());
     }

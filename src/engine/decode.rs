@@ -2,7 +2,8 @@
 //!
 //! One pass over the text: `metadata.managedFields` (a third of a Deployment) is stepped over and borrowed, the rest
 //! becomes one JSON tree that lives until the footprint and the health are taken. Of the entries of managedFields only
-//! our own is read. A Deployment of 3.5 kB takes some 40 µs on a 2-core machine.
+//! our own is read. That takes about 1.6 times as long as parsing the text into a JSON tree: 23 µs for a Deployment of
+//! 3.2 kB, 5 µs for a ConfigMap of 0.9 kB (optimized build, one core of a shared machine).
 
 use std::fmt;
 use std::sync::Arc;

@@ -4,13 +4,14 @@
 //! client-side tool that made the object before: its fields are then taken over by the rules of client-go's
 //! `util/csaupgrade`, and the next apply removes them. What any other manager holds is its own business, and reported.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::blame::{is_secret, writer};
-use super::fields::{self, Entry, Keyed, Node};
+use super::fields::{self, Entry, Keyed, Node, agrees, key_of};
 use super::names::FIELD_MANAGER;
 use super::ownership::{api_version, holds, nameable};
 use super::path::{FieldPath, Step, below, position};
@@ -96,6 +97,38 @@ pub fn leftovers(old: &Value, new: &Value, answer: &Value) -> Vec<Leftover> {
     walk.found
 }
 
+/// The items of a list, by their keys.
+struct Items<'v> {
+    by_key: HashMap<Vec<u8>, &'v Value>,
+    /// Items that leave out a key field with a default.
+    incomplete: Vec<&'v Value>,
+    items: &'v [Value],
+    key_fields: usize,
+}
+
+impl<'v> Items<'v> {
+    fn new(items: &'v [Value], names: &[&str]) -> Self {
+        let mut found = Self { by_key: HashMap::new(), incomplete: Vec::new(), items, key_fields: names.len() };
+        for item in items {
+            match key_of(item, names) {
+                Some(key) => drop(found.by_key.insert(key.text, item)),
+                None => found.incomplete.push(item),
+            }
+        }
+        found
+    }
+
+    /// The item with these key fields; those with a default may be left out on either side.
+    fn find(&self, key: &Map<String, Value>) -> Option<&'v Value> {
+        if key.len() < self.key_fields {
+            return position(self.items, key).and_then(|at| self.items.get(at));
+        }
+        let key = Keyed::new(Value::Object(key.clone()));
+        let complete = self.by_key.get(&key.text);
+        complete.or_else(|| self.incomplete.iter().find(|item| agrees(item, &key))).copied()
+    }
+}
+
 type Holders<'e, 'a> = [(&'e Entry<'a>, &'e Node<'a>)];
 
 struct Walk {
@@ -106,7 +139,7 @@ struct Walk {
 
 impl Walk {
     fn value(&mut self, old: &Value, new: Option<&Value>, live: Option<&Value>, others: &Holders<'_, '_>) {
-        let Some(live) = live.filter(|_| !others.is_empty()) else { return };
+        let Some(live) = live.filter(|_| !others.is_empty() && new != Some(old)) else { return };
         match old {
             Value::Object(map) if !map.is_empty() => {
                 let members: Vec<_> = nameable(map, &self.path).collect();
@@ -122,16 +155,15 @@ impl Walk {
     }
 
     fn list(&mut self, old: &Value, items: &[Value], new: Option<&Value>, live: &Value, others: &Holders<'_, '_>) {
-        let array = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
-        let (new_items, live_items) = (new.map(array).unwrap_or_default(), array(live));
+        let new_items = new.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let live_items = live.as_array().map_or(&[][..], Vec::as_slice);
         if let Some(names) = others.iter().find_map(|(_, node)| node.key_names()) {
+            let (new_items, live_items) = (Items::new(new_items, &names), Items::new(live_items, &names));
             for item in items {
                 let key: Map<String, Value> =
                     names.iter().filter_map(|name| Some(((*name).to_owned(), item.get(name)?.clone()))).collect();
-                let find = |items: &[Value]| position(items, &key);
-                let new = find(&new_items).and_then(|at| new_items.get(at));
-                let live = find(&live_items).and_then(|at| live_items.get(at));
-                self.below(Step::Key(key.clone()), item, new, live, others);
+                let (new, live) = (new_items.find(&key), live_items.find(&key));
+                self.below(Step::Key(key), item, new, live, others);
             }
         } else if others.iter().any(|(_, node)| node.items().next().is_some()) {
             for item in items.iter().filter(|item| live_items.contains(item) && !new_items.contains(item)) {
@@ -297,6 +329,19 @@ mod tests {
         );
         assert_eq!(leftovers(&old, &old, &answer), vec![]);
         assert_eq!(leftovers(&old, &new, &object(json!([]))), vec![]);
+    }
+
+    #[test]
+    fn an_item_that_only_leaves_out_a_default_did_not_leave_git() {
+        let old = json!({"apiVersion": "v1", "l": [{"n": 1, "p": "TCP", "v": 1}, {"n": 2, "v": 1}, {"n": 3, "v": 1}]});
+        let new = json!({"apiVersion": "v1", "l": [{"n": 1, "v": 1}, {"n": 2, "p": "TCP", "v": 1}]});
+        let item = json!({".": {}, "f:v": {}});
+        let key = |n: u32| format!(r#"k:{{"n":{n},"p":"TCP"}}"#);
+        let mut answer =
+            object(json!([entry("k", "Update", json!({"f:l": {key(1): item, key(2): item, key(3): item}}))]));
+        answer["l"] = json!([{"n": 1, "p": "TCP", "v": 1}, {"n": 2, "p": "TCP", "v": 1}, {"n": 3, "p": "TCP", "v": 1}]);
+        let found: Vec<_> = leftovers(&old, &new, &answer).iter().map(|leftover| leftover.path.clone()).collect();
+        assert_eq!(found, [".l[n=3].v"]);
     }
 
     #[test]

@@ -19,7 +19,8 @@ const UNNAMED_METADATA: [&str; 8] =
 pub fn covers(manifest: &Value, managed_fields: &str) -> bool {
     let entries = fields::parse(managed_fields);
     let ours = our_set(&entries, manifest);
-    ours.is_some() && missing(manifest, ours, &[]).is_empty()
+    let others: Vec<_> = entries.iter().filter(|entry| !entry.is_our_apply()).map(|entry| &entry.fields).collect();
+    ours.is_some() && missing(manifest, ours, &others).is_empty()
 }
 
 /// The fields of `manifest` that our own Apply entry does not hold: leaves, and whole items of lists with keys. All of them
@@ -68,13 +69,15 @@ pub(crate) fn nameable<'v>(
 }
 
 fn missing<'m>(manifest: &'m Value, ours: Option<&Node<'_>>, others: &[&Node<'_>]) -> Vec<Lost<'m>> {
-    let mut walk = Walk { path: Vec::new(), lost: Vec::new() };
+    let mut walk = Walk { path: Vec::new(), untyped: 0, lost: Vec::new() };
     walk.value(manifest, ours, others);
     walk.lost
 }
 
 struct Walk<'m> {
     path: Vec<Step>,
+    /// How many maps around the path are members of our set beside their fields.
+    untyped: usize,
     lost: Vec<Lost<'m>>,
 }
 
@@ -82,7 +85,7 @@ impl<'m> Walk<'m> {
     /// `others` are the sets of the other managers at the same place: they tell the key fields of lists of which we hold
     /// nothing any more.
     fn value(&mut self, value: &'m Value, ours: Option<&Node<'_>>, others: &[&Node<'_>]) {
-        if ours.is_some_and(Node::is_leaf) {
+        if ours.is_some_and(Node::is_leaf) && !(value.is_object() && self.is_bare(others)) {
             return;
         }
         match value {
@@ -102,6 +105,15 @@ impl<'m> Walk<'m> {
             _ if ours.is_none() => self.note(value),
             _ => {}
         }
+    }
+
+    /// Whether a leaf of ours here only says that the map exists, not that it is one atomic value.
+    ///
+    /// Where there is no schema (`x-kubernetes-preserve-unknown-fields`), the API server makes every map a member beside its
+    /// fields, so that one whose last field we lost looks like an atomic one. It is not if a map around it is such a member,
+    /// or if somebody else holds a field of it.
+    fn is_bare(&self, others: &[&Node<'_>]) -> bool {
+        self.untyped > 0 || others.iter().any(|other| !other.children().is_empty())
     }
 
     fn list(&mut self, list: &'m Value, items: &'m [Value], ours: Option<&Node<'_>>, others: &[&Node<'_>]) {
@@ -132,8 +144,11 @@ impl<'m> Walk<'m> {
 
     fn below(&mut self, step: Step, value: &'m Value, ours: Option<&Node<'_>>, others: &[&Node<'_>]) {
         let others: Vec<_> = others.iter().filter_map(|other| below(other, &step)).collect();
+        let is_untyped = matches!(step, Step::Field(_)) && ours.is_some_and(|ours| ours.member && !ours.is_leaf());
         self.path.push(step);
+        self.untyped += usize::from(is_untyped);
         self.value(value, ours, &others);
+        self.untyped -= usize::from(is_untyped);
         self.path.pop();
     }
 

@@ -219,10 +219,9 @@ impl CredentialStore {
         let wanted = normalise(url);
         let of_kind = |kind: SecretKind| self.secrets.iter().filter(move |secret| secret.kind == kind);
         let repository = of_kind(SecretKind::Repository).find(|secret| secret.url == wanted);
-        let template =
-            of_kind(SecretKind::RepoCreds)
-                .filter(|secret| covers(&secret.url, &wanted))
-                .reduce(|best, next| if next.url.len() > best.url.len() { next } else { best });
+        let template = of_kind(SecretKind::RepoCreds)
+            .filter(|secret| covers(&secret.url, &wanted))
+            .reduce(|best, next| if next.url.len() > best.url.len() { next } else { best });
         let chosen = match (repository, template) {
             (Some(repository), _) if !repository.credentials.is_empty() || repository.unusable.is_some() => repository,
             (Some(repository), Some(template)) => {

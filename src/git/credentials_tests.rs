@@ -114,7 +114,8 @@ fn unsupported_credentials_are_told_only_to_who_needs_them() {
 
 #[test]
 fn broken_secrets_are_named_without_their_values() {
-    let cases: [(&[(&str, &[u8])], &str); 5] = [
+    type Data<'a> = &'a [(&'a str, &'a [u8])];
+    let cases: [(Data<'_>, &str); 5] = [
         (&[("password", b"hunter2")], "url"),
         (&[("url", b"")], "url"),
         (&[("url", b"https://h"), ("password", &[0xff, 0xfe])], "password"),

@@ -25,6 +25,9 @@ pub(super) enum Fault {
          again"
     )]
     CommitMissing(String),
+    /// Becomes [`Self::CommitMissing`] where the commit is known.
+    #[error("the server does not have the commit")]
+    NotThere,
     #[error("object {0} is not a commit; set targetRevision to a branch, a tag of a commit, or a commit id")]
     NotACommit(String),
     #[error("the server can't be reached: {0}; it is tried again")]
@@ -50,7 +53,7 @@ pub(super) enum Fault {
 impl Fault {
     /// Whether another way of asking the same server (a branch instead of a commit id) may succeed.
     pub(super) const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Protocol(_) | Self::Server(_))
+        matches!(self, Self::Protocol(_))
     }
 
     /// The fault as the engine sees it. `repository` is a URL without credentials.

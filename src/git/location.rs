@@ -38,7 +38,8 @@ impl Location {
             return Self::parse_url(&scheme.to_ascii_lowercase(), url);
         }
         match url.split_once(':') {
-            Some((authority, path)) if !authority.contains('/') => {
+            // `helper::address` would name a program in Git.
+            Some((authority, path)) if !authority.contains('/') && !path.starts_with(':') => {
                 let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
                 let user = user.split_once(':').map_or(user, |(user, _)| user);
                 ssh(user, host, None, path)
@@ -53,6 +54,17 @@ impl Location {
         if !matches!(scheme, "http" | "https" | "ssh" | "file") {
             let hint = if scheme == "oci" { " (OCI registries are not Git repositories)" } else { "" };
             return Err(Fault::Url(format!("scheme {scheme:?} is not one of https, http, ssh and file{hint}")));
+        }
+        // The parser would read these as something else than what credentials are chosen by.
+        let after = url.get(scheme.len() + "://".len()..).unwrap_or_default();
+        let lower = after.to_ascii_lowercase();
+        if scheme != "file"
+            && (after.starts_with(['/', '\\'])
+                || after.contains("/..")
+                || lower.contains("%2e")
+                || after.contains('\\'))
+        {
+            return Err(Fault::Url(format!("it has no host, a backslash, or a .. part; write {scheme}://host/path")));
         }
         let mut parsed = Url::parse(url).map_err(|error| Fault::Url(format!("{error}; write {scheme}://host/path")))?;
         match scheme {
@@ -74,6 +86,8 @@ impl Location {
                 if cleared.is_err() || parsed.host_str().is_none_or(str::is_empty) {
                     return Err(Fault::Url(format!("it names no host; write {scheme}://host/path")));
                 }
+                // A query can't belong to a repository, but may hold a token.
+                parsed.set_query(None);
                 parsed.set_fragment(None);
                 Ok(Self::Http { url: parsed, user, password })
             }
@@ -140,6 +154,7 @@ pub(super) fn shown(url: &str) -> String {
         Err(_) => {
             let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
             let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+            let rest = rest.split_once(['?', '#']).map_or(rest, |(rest, _)| rest);
             let separator = if scheme.is_empty() { "" } else { "://" };
             super::fault::detail(&format!("{scheme}{separator}{rest}"))
         }
@@ -159,7 +174,7 @@ mod tests {
             ("https://example.com:8443/Org/Repo.git/", "https://example.com:8443/Org/Repo"),
             ("https://user:hunter2@example.com/a", "https://example.com/a"),
             ("https://hunter2@example.com/a", "https://example.com/a"),
-            (" http://example.com/a#x ", "http://example.com/a"),
+            (" http://example.com/a?token=hunter2#x ", "http://example.com/a"),
             ("git@github.com:org/repo.git", "ssh://git@github.com/org/repo"),
             ("ssh://git@GitHub.com/org/repo", "ssh://git@github.com/org/repo"),
             ("ssh://git@github.com:22/org/repo.git", "ssh://git@github.com/org/repo"),
@@ -200,6 +215,10 @@ mod tests {
             "git@:repo",
             "git@host:",
             "file://other/repo",
+            "https://host/org/../other/repo",
+            "https://host/org/%2E%2e/other/repo",
+            "https://host\\@hunter2@x/y",
+            "ssh://git@host/org/../other",
             "https://user:%zz@host/hunter2",
             "https://a\nb/c",
         ] {

@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use gix::ObjectId;
@@ -25,7 +25,11 @@ const SPARE_SLOTS: usize = 64;
 /// One bare repository.
 pub(super) struct Generation {
     pub(super) folder: PathBuf,
-    pub(super) objects: Arc<gix::odb::Store>,
+    /// Open while somebody reads: what is open keeps its packs mapped into memory.
+    objects: Mutex<Weak<gix::odb::Store>>,
+    slots: u16,
+    /// Counts the generations of the mirror that are in use, those that lost their place included.
+    _alive: Arc<()>,
     /// Something in it can't be read.
     damaged: AtomicBool,
     /// Its place was taken: remove it with the last reader.
@@ -34,7 +38,7 @@ pub(super) struct Generation {
 
 impl Generation {
     /// Opens the repository in `folder`, creating it if need be, and removes what an interrupted fetch left behind.
-    fn open(folder: PathBuf, max_packs: usize) -> Result<Arc<Self>, Fault> {
+    fn open(folder: PathBuf, max_packs: usize, alive: &Arc<()>) -> Result<Arc<Self>, Fault> {
         let packs = folder.join("objects").join("pack");
         let prepare = || -> std::io::Result<()> {
             fs::create_dir_all(&packs)?;
@@ -48,23 +52,34 @@ impl Generation {
         };
         prepare().map_err(|error| disk(&folder, &error))?;
         let slots = u16::try_from((max_packs + SPARE_SLOTS).min(8192)).unwrap_or(8192);
-        let options = gix::odb::store::init::Options {
-            slots: gix::odb::store::init::Slots::Given(slots),
-            use_multi_pack_index: false,
-            alloc_limit_bytes: Some(MAX_ALLOCATION),
-            current_dir: Some(folder.clone()),
-            ..Default::default()
-        };
-        let hash = gix::hash::Kind::Sha1;
-        let objects = gix::odb::Store::at_opts(folder.join("objects"), hash, &mut std::iter::empty(), options)
-            .map_err(|error| disk(&folder, &error))?;
         let (damaged, retired) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Arc::new(Self { folder, objects: Arc::new(objects), damaged, retired }))
+        Ok(Arc::new(Self { folder, objects: Mutex::default(), slots, _alive: Arc::clone(alive), damaged, retired }))
     }
 
-    /// Whether the commit is here with its root folder. An error if it is there, but can't be read.
-    pub(super) fn root_of(&self, commit: ObjectId) -> Result<Option<ObjectId>, Fault> {
-        root_of(&self.objects, commit).inspect_err(|fault| {
+    /// The objects, shared with whoever reads them already.
+    pub(super) fn objects(&self) -> Result<Arc<gix::odb::Store>, Fault> {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = objects.upgrade() {
+            return Ok(open);
+        }
+        let options = gix::odb::store::init::Options {
+            slots: gix::odb::store::init::Slots::Given(self.slots),
+            use_multi_pack_index: false,
+            alloc_limit_bytes: Some(MAX_ALLOCATION),
+            current_dir: Some(self.folder.clone()),
+            ..Default::default()
+        };
+        let (folder, hash) = (self.folder.join("objects"), gix::hash::Kind::Sha1);
+        let opened = gix::odb::Store::at_opts(folder, hash, &mut std::iter::empty(), options)
+            .map_err(|error| Fault::Corrupt(super::fault::detail(&error.to_string())))?;
+        let opened = Arc::new(opened);
+        *objects = Arc::downgrade(&opened);
+        Ok(opened)
+    }
+
+    /// The root folder of a commit, if the commit is here. An error if it is, but can't be read.
+    pub(super) fn root_of(&self, objects: &Arc<gix::odb::Store>, commit: ObjectId) -> Result<Option<ObjectId>, Fault> {
+        root_of(objects, commit).inspect_err(|fault| {
             if matches!(fault, Fault::Corrupt(_)) {
                 self.mark_damaged();
             }
@@ -87,11 +102,11 @@ impl Generation {
     }
 
     /// The commits that were fetched into it and are readable: what need not be sent again.
-    pub(super) fn haves(&self) -> Vec<ObjectId> {
+    pub(super) fn haves(&self, objects: &Arc<gix::odb::Store>) -> Vec<ObjectId> {
         let Ok(entries) = fs::read_dir(self.folder.join("refs").join("commits")) else { return Vec::new() };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let ids = names.filter_map(|name| ObjectId::from_hex(name.as_bytes()).ok());
-        ids.filter(|id| matches!(self.root_of(*id), Ok(Some(_)))).collect()
+        ids.filter(|id| matches!(self.root_of(objects, *id), Ok(Some(_)))).collect()
     }
 
     /// Records a fetched commit: a ref, so that other Git programs see it, too.
@@ -131,11 +146,19 @@ pub(super) fn root_of(objects: &Arc<gix::odb::Store>, commit: ObjectId) -> Resul
     }
 }
 
+/// A commit that is at hand.
+pub(super) struct Found {
+    pub(super) generation: Arc<Generation>,
+    pub(super) objects: Arc<gix::odb::Store>,
+    pub(super) root: ObjectId,
+}
+
 /// The generations of one repository, and the lock that lets one fetch at a time write.
 #[derive(Debug)]
 pub(super) struct Mirror {
     folder: PathBuf,
     max_packs: usize,
+    alive: Arc<()>,
     state: Mutex<State>,
     /// Held during a fetch; holds the last one that failed, so that those who waited for it share its result.
     pub(super) fetching: Mutex<Option<Failure>>,
@@ -169,43 +192,44 @@ impl Mirror {
             .filter_map(|entry| entry.file_name().to_str()?.strip_prefix('g')?.parse().ok())
             .collect();
         numbers.sort_unstable_by(|a, b| b.cmp(a));
-        let mut generations = Vec::new();
+        let (mut generations, alive) = (Vec::new(), Arc::new(()));
         for number in &numbers {
             let place = folder.join(format!("g{number}"));
             if generations.len() < 2 {
-                generations.push(Generation::open(place, max_packs)?);
+                generations.push(Generation::open(place, max_packs, &alive)?);
             } else {
                 fs::remove_dir_all(&place).map_err(|error| disk(&place, &error))?;
             }
         }
         let next = numbers.first().map_or(1, |newest| newest.saturating_add(1));
         let state = Mutex::new(State { generations, next });
-        Ok(Self { folder, max_packs, state, fetching: Mutex::new(None) })
+        Ok(Self { folder, max_packs, alive, state, fetching: Mutex::new(None) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The generation that has the commit, and the commit's root folder. Damaged generations are set aside.
-    pub(super) fn find(&self, commit: ObjectId) -> Result<Option<(Arc<Generation>, ObjectId)>, Fault> {
+    /// The commit, if it is at hand. Damaged generations are set aside.
+    pub(super) fn find(&self, commit: ObjectId) -> Result<Option<Found>, Fault> {
         let generations = self.state().generations.clone();
         for generation in generations {
-            if !generation.is_damaged() {
-                match generation.root_of(commit) {
-                    Ok(Some(root)) => return Ok(Some((generation, root))),
-                    Ok(None) => continue,
-                    Err(Fault::Corrupt(_)) => {}
-                    Err(fault) => return Err(fault),
-                }
+            let look = || -> Result<_, Fault> {
+                let objects = generation.objects()?;
+                Ok(generation.root_of(&objects, commit)?.map(|root| (objects, root)))
+            };
+            match if generation.is_damaged() { Err(Fault::Corrupt(String::new())) } else { look() } {
+                Ok(Some((objects, root))) => return Ok(Some(Found { generation, objects, root })),
+                Ok(None) => {}
+                Err(Fault::Corrupt(_)) => self.set_aside(&generation)?,
+                Err(fault) => return Err(fault),
             }
-            self.set_aside(&generation)?;
         }
         Ok(None)
     }
 
     /// Moves a damaged generation out of the way. One is kept for whoever wants to know why.
-    fn set_aside(&self, generation: &Arc<Generation>) -> Result<(), Fault> {
+    pub(super) fn set_aside(&self, generation: &Arc<Generation>) -> Result<(), Fault> {
         let mut state = self.state();
         let before = state.generations.len();
         state.generations.retain(|kept| !Arc::ptr_eq(kept, generation));
@@ -234,7 +258,7 @@ impl Mirror {
         if place.exists() {
             fs::remove_dir_all(&place).map_err(|error| disk(&place, &error))?;
         }
-        Generation::open(place, self.max_packs)
+        Generation::open(place, self.max_packs, &self.alive)
     }
 
     /// Puts a generation that was filled first, if it isn't yet, and retires what is too old.
@@ -257,14 +281,11 @@ impl Mirror {
         }
     }
 
-    /// Removes the mirror from disk, each part when its last reader is done.
-    pub(super) fn retire(&self) {
-        for generation in self.state().generations.drain(..) {
-            generation.retired.store(true, Ordering::Relaxed);
-        }
-        let _kept_while_read = fs::remove_dir_all(self.folder.join("damaged"));
-        let _kept_while_read = fs::remove_file(self.folder.join("repository"));
-        let _kept_while_read = fs::remove_dir(&self.folder);
+    /// Whether a commit of it is open.
+    pub(super) fn is_read(&self) -> bool {
+        let state = self.state();
+        let shared = state.generations.iter().any(|generation| Arc::strong_count(generation) > 1);
+        shared || Arc::strong_count(&self.alive) > 1 + state.generations.len()
     }
 }
 

@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::limits::GitLimits;
 use super::local;
 use super::location::{self, Location};
-use super::mirror::{Failure, Generation, Mirror, disk};
+use super::mirror::{Failure, Found, Generation, Mirror, disk};
 use super::protocol::{Depth, Destination};
 use super::remote::Remote;
 use super::ssh::SshSettings;
@@ -85,25 +85,20 @@ impl Mirrors {
                 return local::open(&self.local(path)?, commit, revision, &self.limits);
             }
             let mirror = self.mirror(&location.key())?;
-            let (generation, root) = match mirror.find(commit)? {
+            let found = match mirror.find(commit)? {
                 Some(found) => found,
                 None => self.fetch(&mirror, &self.remote(location, credentials, watch), commit, hint_ref)?,
             };
-            Ok(GitTree::new(&Arc::clone(&generation.objects), Some(generation), (commit, root), revision, &self.limits))
+            Ok(GitTree::new(&found.objects, Some(found.generation), (commit, found.root), revision, &self.limits))
         })
     }
 
-    /// Forgets and removes the mirrors of all other repositories. What is being read stays until it is closed.
+    /// Forgets and removes the mirrors of all other repositories. One that is being read stays until a later call.
     pub fn retain(&self, wanted: &BTreeSet<RepoKey>) -> Result<(), SourceError> {
+        // Held to the end: nobody begins to read what is removed.
         let mut open = self.lock();
-        open.retain(|key, mirror| {
-            let keep = wanted.contains(key);
-            if !keep {
-                mirror.retire();
-            }
-            keep
-        });
-        let folders: BTreeSet<String> = wanted.iter().map(folder_name).collect();
+        open.retain(|key, mirror| wanted.contains(key) || Arc::strong_count(mirror) > 1 || mirror.is_read());
+        let folders: BTreeSet<String> = wanted.iter().chain(open.keys()).map(folder_name).collect();
         let Ok(entries) = fs::read_dir(&self.root) else { return Ok(()) };
         for entry in entries.flatten() {
             let name = entry.file_name();
@@ -178,7 +173,7 @@ impl Mirrors {
         remote: &Remote<'_>,
         commit: ObjectId,
         hint_ref: Option<&str>,
-    ) -> Result<(Arc<Generation>, ObjectId), Fault> {
+    ) -> Result<Found, Fault> {
         let mut last_failure = loop {
             match mirror.fetching.try_lock() {
                 Ok(guard) => break guard,
@@ -196,32 +191,54 @@ impl Mirrors {
         if let Some(failure) = last_failure.as_ref().filter(|f| f.commit == commit && f.at >= remote.watch.started()) {
             return Err(failure.fault.clone());
         }
-        let generation = mirror.destination()?;
-        let result = fetch_into(&generation, remote, commit, hint_ref);
-        match &result {
-            Ok(_) => mirror.adopt(&generation),
-            Err(fault) => {
-                mirror.abandon(&generation);
-                if *fault != Fault::Cancelled {
-                    *last_failure = Some(Failure { at: std::time::Instant::now(), commit, fault: fault.clone() });
-                }
-            }
+        let result = match fetch_once(mirror, remote, commit, hint_ref) {
+            // The damaged mirror was set aside: once more, into an empty one.
+            Err(Fault::Corrupt(_)) => fetch_once(mirror, remote, commit, hint_ref),
+            result => result,
+        };
+        if let Err(fault) = &result
+            && *fault != Fault::Cancelled
+        {
+            *last_failure = Some(Failure { at: std::time::Instant::now(), commit, fault: fault.clone() });
         }
-        result.map(|root| (generation, root))
+        result
+    }
+}
+
+/// Fetches a commit into the mirror. To be called by the holder of [`Mirror::fetching`].
+fn fetch_once(mirror: &Mirror, remote: &Remote<'_>, commit: ObjectId, hint_ref: Option<&str>) -> Result<Found, Fault> {
+    let generation = mirror.destination()?;
+    let fetched = generation
+        .objects()
+        .and_then(|objects| Ok((fetch_into(&generation, &objects, remote, commit, hint_ref)?, objects)));
+    match fetched {
+        Ok((root, objects)) => {
+            mirror.adopt(&generation);
+            Ok(Found { generation, objects, root })
+        }
+        Err(fault) => {
+            if matches!(fault, Fault::Corrupt(_)) {
+                mirror.set_aside(&generation)?;
+            }
+            mirror.abandon(&generation);
+            Err(fault)
+        }
     }
 }
 
 /// Fetches a commit into a generation; its root folder.
 fn fetch_into(
     generation: &Generation,
+    objects: &Arc<gix::odb::Store>,
     remote: &Remote<'_>,
     commit: ObjectId,
     hint_ref: Option<&str>,
 ) -> Result<ObjectId, Fault> {
-    let into = Destination { folder: &generation.folder, objects: &generation.objects };
-    match remote.fetch(vec![commit], generation.haves(), Depth::Shallow, &into) {
-        Ok(()) => {}
-        // The server does not hand out commits by their id, or does not have it.
+    let into = Destination { folder: &generation.folder, objects };
+    let absent = match remote.fetch(vec![commit], generation.haves(objects), Depth::Shallow, &into) {
+        // What was sent is not there: an older file of the same name, which can't be read, was in its way.
+        Ok(()) => Fault::Corrupt(format!("commit {commit} was received, but can't be found")),
+        // The server does not hand out commits by their id.
         Err(fault) if fault.is_refusal() => {
             let refs = remote.list()?;
             let wants = tips(&refs, hint_ref);
@@ -229,11 +246,13 @@ fn fetch_into(
             if wants.is_empty() || wants == [commit] {
                 return Err(fault);
             }
-            remote.fetch(wants, generation.haves(), Depth::Full, &into)?;
+            remote.fetch(wants, generation.haves(objects), Depth::Full, &into)?;
+            Fault::CommitMissing(commit.to_string())
         }
+        Err(Fault::NotThere) => return Err(Fault::CommitMissing(commit.to_string())),
         Err(fault) => return Err(fault),
-    }
-    let root = generation.root_of(commit)?.ok_or_else(|| Fault::CommitMissing(commit.to_string()))?;
+    };
+    let root = generation.root_of(objects, commit)?.ok_or(absent)?;
     generation.record(commit)?;
     Ok(root)
 }

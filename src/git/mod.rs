@@ -8,6 +8,8 @@
 //! - [`GitTree`] reads files from the object database; there is no work tree.
 //! - [`CredentialStore`] knows Argo CD's repository Secrets.
 //!
+//! The TLS provider of the process (`rustls`, ring) has to be installed before.
+//!
 //! No configuration of the user or the machine is read, no credential helper, hook or filter is run, and no `git` program
 //! is needed. The `ssh` program is, for ssh URLs.
 

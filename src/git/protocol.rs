@@ -11,10 +11,11 @@ use gix::progress::Discard;
 use gix::protocol::fetch::{self, Arguments, Shallow, Tags, negotiate};
 use gix::protocol::handshake::Ref;
 use gix::protocol::ls_refs::RefPrefixes;
-use gix::protocol::transport::Service;
 use gix::protocol::transport::client::blocking_io::Transport;
+use gix::protocol::transport::{Protocol, Service};
 use gix::protocol::{Handshake, LsRefsCommand};
 
+use super::remote::chain;
 use crate::engine::ids::Revision;
 use crate::engine::revision::{BRANCHES, Refs, TAGS};
 
@@ -67,6 +68,11 @@ pub(super) fn add(refs: &mut Refs, name: &BStr, object: &gix::hash::oid) {
     }
 }
 
+/// The server does not have a commit that it was asked for by its id.
+#[derive(Debug, thiserror::Error)]
+#[error("the server does not have the commit")]
+pub(super) struct NotThere;
+
 /// How much history comes with a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
@@ -111,8 +117,15 @@ pub(super) fn fetch(
         write_pack(reader, progress, stop, into)?;
         Ok(true)
     };
-    gix::protocol::fetch(&mut negotiation, consume, Discard, stop, context, options)?;
-    Ok(())
+    let fetched = gix::protocol::fetch(&mut negotiation, consume, Discard, stop, context, options);
+    match fetched {
+        Ok(_) => Ok(()),
+        // In version 2 Git hands out whatever it has; before, this also says that it may not be asked for by its id.
+        Err(error) if handshake.server_protocol_version == Protocol::V2 && chain(&error).contains("not our ref") => {
+            Err(gix::Error::from_error(NotThere))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn write_pack(

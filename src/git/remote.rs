@@ -85,6 +85,9 @@ impl Remote<'_> {
         if let Some(fault) = fault.or_else(|| self.watch.check().err()) {
             return fault;
         }
+        if error.downcast_any_ref::<protocol::NotThere>().is_some() {
+            return Fault::NotThere;
+        }
         let text = detail(&self.credentials.scrub(chain(error)));
         let io = error.downcast_any_ref::<std::io::Error>().map(std::io::Error::kind);
         if matches!(io, Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::ReadOnlyFilesystem)) {

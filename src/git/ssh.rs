@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::credentials::{Credentials, Secret};
 use super::fault::{Fault, detail};
-use super::watch::Watch;
+use super::watch::{Watch, no_thread};
 
 /// Most that is kept of what the program writes to its standard error.
 const MAX_STDERR: usize = 4096;
@@ -95,12 +95,13 @@ impl Process {
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let (ended, stderr_ended) = sync_channel::<()>(1);
         let kept = Arc::clone(&stderr);
-        std::thread::spawn(move || {
+        let listen = move || {
             keep_start(errors, &kept);
             drop(ended);
-        });
+        };
+        std::thread::Builder::new().spawn(listen).map_err(|error| no_thread(&error))?;
         let left = Rc::new(Cell::new(Some(limit)));
-        let output = Output { pieces: pump(stdout), piece: io::Cursor::default(), left: Rc::clone(&left), watch };
+        let output = Output { pieces: pump(stdout)?, piece: io::Cursor::default(), left: Rc::clone(&left), watch };
         Ok((Self { child, stderr, stderr_ended, left, limit, _key: key }, output, stdin))
     }
 
@@ -201,9 +202,9 @@ fn keep_start(mut from: impl Read, kept: &Mutex<Vec<u8>>) {
 
 /// Reads on a thread of its own: a pipe can't be read with a deadline. The thread ends with the pipe, or when nobody takes
 /// its pieces any more.
-fn pump(mut from: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
+fn pump(mut from: impl Read + Send + 'static) -> Result<Receiver<io::Result<Vec<u8>>>, Fault> {
     let (sender, pieces) = sync_channel(PIECES);
-    std::thread::spawn(move || {
+    let read = move || {
         let mut buffer = vec![0; PIECE];
         loop {
             let piece = match from.read(&mut buffer) {
@@ -216,8 +217,9 @@ fn pump(mut from: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
                 return;
             }
         }
-    });
-    pieces
+    };
+    std::thread::Builder::new().spawn(read).map_err(|error| no_thread(&error))?;
+    Ok(pieces)
 }
 
 /// What the program writes.

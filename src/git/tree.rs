@@ -1,6 +1,6 @@
 //! Reading files of one commit from the object database.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,8 +23,8 @@ const MAX_FOLDER: u64 = 32 << 20;
 const MAX_COMMIT: u64 = 1 << 20;
 /// Longest subject of a commit, in characters.
 const MAX_SUBJECT: usize = 200;
-/// Entries of folders that are kept decoded.
-const MAX_CACHED: usize = 50_000;
+/// Entries of folders that are kept decoded: about 100 bytes each.
+const MAX_CACHED: usize = 200_000;
 /// Memory for the bases of deltas, in bytes.
 const DELTA_CACHE: usize = 16 << 20;
 
@@ -50,14 +50,31 @@ pub struct GitTree {
     generation: Option<Arc<Generation>>,
 }
 
-type Folder = Arc<Vec<(Arc<str>, Entry)>>;
+/// One entry of a decoded folder.
+struct Item {
+    name: Arc<str>,
+    kind: EntryKind,
+    id: ObjectId,
+}
+
+impl Item {
+    fn entry(&self) -> Entry {
+        Entry { kind: self.kind, id: self.id.to_string().into() }
+    }
+}
+
+/// The entries of a folder, ordered by name.
+type Folder = Arc<Vec<Item>>;
 
 struct Reader {
     objects: gix::odb::HandleArc,
     buffer: Vec<u8>,
     folders: HashMap<ObjectId, Folder>,
+    /// Entries in `folders`.
     cached: usize,
-    /// Entries that were decoded so far.
+    /// Folders that were decoded so far.
+    seen: HashSet<ObjectId>,
+    /// Entries in them.
     entries: usize,
 }
 
@@ -77,7 +94,14 @@ impl GitTree {
     ) -> Self {
         let mut objects = objects.to_cache_arc();
         objects.set_pack_cache(|| Box::new(gix::odb::pack::cache::lru::StaticLinkedList::<64>::new(DELTA_CACHE)));
-        let reader = Reader { objects, buffer: Vec::new(), folders: HashMap::new(), cached: 0, entries: 0 };
+        let reader = Reader {
+            objects,
+            buffer: Vec::new(),
+            folders: HashMap::new(),
+            cached: 0,
+            seen: HashSet::new(),
+            entries: 0,
+        };
         Self {
             revision: revision.clone(),
             commit,
@@ -169,11 +193,13 @@ impl GitTree {
                 GitKind::Link => EntryKind::Link,
                 GitKind::Commit => EntryKind::Submodule,
             };
-            entries.push((Arc::from(&*name), Entry { kind, id: entry.oid.to_string().into() }));
+            entries.push(Item { name: Arc::from(&*name), kind, id: entry.oid.to_owned() });
         }
         // Git sorts folders as if their name ended in a slash.
-        entries.sort_by(|(a, _): &(Arc<str>, Entry), (b, _)| a.cmp(b));
-        reader.entries = reader.entries.saturating_add(entries.len());
+        entries.sort_by(|a: &Item, b| a.name.cmp(&b.name));
+        if reader.seen.insert(id) {
+            reader.entries = reader.entries.saturating_add(entries.len());
+        }
         if reader.entries > self.limits.max_entries {
             let limit = self.limits.max_entries;
             return Err(self.error(format!(
@@ -190,10 +216,10 @@ impl GitTree {
         Ok(folder)
     }
 
-    fn find(&self, reader: &mut Reader, path: &str) -> Result<Option<Entry>, TreeError> {
-        let mut found = Entry { kind: EntryKind::Folder, id: self.root.to_string().into() };
+    fn find(&self, reader: &mut Reader, path: &str) -> Result<Option<(EntryKind, ObjectId)>, TreeError> {
+        let (mut kind, mut id) = (EntryKind::Folder, self.root);
         if path.is_empty() {
-            return Ok(Some(found));
+            return Ok(Some((kind, id)));
         }
         if path.split('/').count() > self.limits.max_depth {
             let limit = self.limits.max_depth;
@@ -205,19 +231,15 @@ impl GitTree {
                     "path {path:?} must be relative to the repository, without empty, . and .. parts"
                 )));
             }
-            if found.kind != EntryKind::Folder {
+            if kind != EntryKind::Folder {
                 return Ok(None);
             }
-            let folder = self.folder(reader, self.id(&found.id)?, path)?;
-            match folder.binary_search_by(|(name, _)| (**name).cmp(part)) {
-                Ok(index) => match folder.get(index) {
-                    Some((_, entry)) => found = entry.clone(),
-                    None => return Ok(None),
-                },
-                Err(_) => return Ok(None),
-            }
+            let folder = self.folder(reader, id, path)?;
+            let found = folder.binary_search_by(|item| (*item.name).cmp(part));
+            let Some(item) = found.ok().and_then(|index| folder.get(index)) else { return Ok(None) };
+            (kind, id) = (item.kind, item.id);
         }
-        Ok(Some(found))
+        Ok(Some((kind, id)))
     }
 
     fn id(&self, id: &str) -> Result<ObjectId, TreeError> {
@@ -227,14 +249,16 @@ impl GitTree {
 
 impl Tree for GitTree {
     fn lookup(&self, path: &str) -> Result<Option<Entry>, TreeError> {
-        self.find(&mut self.reader(), path)
+        let found = self.find(&mut self.reader(), path)?;
+        Ok(found.map(|(kind, id)| Entry { kind, id: id.to_string().into() }))
     }
 
     fn list(&self, path: &str) -> Result<Vec<(Arc<str>, Entry)>, TreeError> {
         let mut reader = self.reader();
         match self.find(&mut reader, path)? {
-            Some(entry) if entry.kind == EntryKind::Folder => {
-                Ok(self.folder(&mut reader, self.id(&entry.id)?, path)?.as_ref().clone())
+            Some((EntryKind::Folder, id)) => {
+                let folder = self.folder(&mut reader, id, path)?;
+                Ok(folder.iter().map(|item| (Arc::clone(&item.name), item.entry())).collect())
             }
             Some(_) => Err(self.error(format!("{path:?} is not a folder"))),
             None => Err(self.error(format!("folder {path:?} does not exist"))),

@@ -1,7 +1,7 @@
 //! The deadline of one operation, and the wish to stop it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use super::fault::Fault;
@@ -50,24 +50,29 @@ impl<'a> Watch<'a> {
     }
 
     /// Runs `work` with a flag that is set when the operation has to end, for code that knows no deadline.
-    pub(super) fn interrupting<T>(&self, work: impl FnOnce(&AtomicBool) -> T) -> T {
+    pub(super) fn interrupting<T>(&self, work: impl FnOnce(&AtomicBool) -> Result<T, Fault>) -> Result<T, Fault> {
         let stop = AtomicBool::new(false);
         let (done, finished) = channel::<()>();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let finished = finished;
-                while finished.recv_timeout(self.pause()) == Err(RecvTimeoutError::Timeout) {
-                    if self.check().is_err() {
-                        stop.store(true, Ordering::Relaxed);
-                        return;
-                    }
+        let guard = |finished: Receiver<()>| {
+            while finished.recv_timeout(self.pause()) == Err(RecvTimeoutError::Timeout) {
+                if self.check().is_err() {
+                    stop.store(true, Ordering::Relaxed);
+                    return;
                 }
-            });
+            }
+        };
+        std::thread::scope(|scope| {
+            std::thread::Builder::new().spawn_scoped(scope, || guard(finished)).map_err(|error| no_thread(&error))?;
             let result = work(&stop);
             drop(done);
             result
         })
     }
+}
+
+/// The machine has no thread for us.
+pub(super) fn no_thread(error: &std::io::Error) -> Fault {
+    Fault::Disk(format!("no thread could be started: {error}; raise the limit of processes"))
 }
 
 #[cfg(test)]
@@ -89,13 +94,15 @@ mod tests {
     fn work_without_a_deadline_is_interrupted() {
         let cancel = AtomicBool::new(false);
         let watch = Watch::new(Duration::from_secs(3600), &cancel);
-        watch.interrupting(|stop| {
+        let ended = watch.interrupting(|stop| {
             cancel.store(true, Ordering::Relaxed);
             while !stop.load(Ordering::Relaxed) {
                 std::thread::yield_now();
             }
+            Ok(3)
         });
+        assert_eq!(ended, Ok(3));
         let idle = AtomicBool::new(false);
-        assert_eq!(Watch::new(Duration::from_secs(3600), &idle).interrupting(|_| 7), 7);
+        assert_eq!(Watch::new(Duration::from_secs(3600), &idle).interrupting(|_| Ok(7)), Ok(7));
     }
 }

@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn no_pattern_takes_exponential_time() {
-        let glob = Glob::new(&"{a*,*a}".repeat(200)).unwrap();
+        let glob = Glob::new(&("{a*,*a}".repeat(200) + "c")).unwrap();
         assert!(!glob.matches(&("a".repeat(400) + "b")));
     }
 }

@@ -7,7 +7,7 @@ pub struct RenderLimits {
     pub max_file_size: u64,
     /// Number of files that are read.
     pub max_files: usize,
-    /// Size of all files together, in bytes.
+    /// Size of all files together, and of all objects together as JSON, in bytes.
     pub max_total_size: u64,
     /// How many folders a file may be below the source's path.
     pub max_folder_depth: usize,

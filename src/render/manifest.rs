@@ -14,11 +14,13 @@ use crate::engine::manifest::strip_server_fields;
 pub(super) struct Collector<'l> {
     limits: &'l RenderLimits,
     manifests: Vec<Manifest>,
+    /// Size of all of them as JSON: aliases can make much of little text.
+    size: u64,
 }
 
 impl<'l> Collector<'l> {
     pub(super) const fn new(limits: &'l RenderLimits) -> Self {
-        Self { limits, manifests: Vec::new() }
+        Self { limits, manifests: Vec::new(), size: 0 }
     }
 
     pub(super) fn finish(self) -> Vec<Manifest> {
@@ -59,7 +61,14 @@ impl<'l> Collector<'l> {
                 None => {}
             }
         }
-        let manifest = complete(object, origin, self.limits)?;
+        let (manifest, size) = complete(object, origin, self.limits)?;
+        self.size = self.size.saturating_add(size as u64);
+        if self.size > self.limits.max_total_size {
+            return Err(limit(
+                format!("the objects of the source have more than {} bytes as JSON", self.limits.max_total_size),
+                RenderLimits::MAX_TOTAL_SIZE,
+            ));
+        }
         if self.manifests.len() >= self.limits.max_objects {
             return Err(limit(
                 format!("the source has more than {} objects", self.limits.max_objects),
@@ -104,8 +113,12 @@ fn shape(object: &Map<String, Value>) -> Shape {
     }
 }
 
-/// Checks one object and takes away what only the API server writes.
-fn complete(mut object: Map<String, Value>, origin: &Origin, limits: &RenderLimits) -> Result<Manifest, RenderFailure> {
+/// Checks one object and takes away what only the API server writes. Returns its size as JSON, too.
+fn complete(
+    mut object: Map<String, Value>,
+    origin: &Origin,
+    limits: &RenderLimits,
+) -> Result<(Manifest, usize), RenderFailure> {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let kind = text(object.get("kind"));
     let api_version = text(object.get("apiVersion"));
@@ -144,10 +157,10 @@ fn complete(mut object: Map<String, Value>, origin: &Origin, limits: &RenderLimi
             RenderLimits::MAX_OBJECT_SIZE,
         ));
     }
-    Ok(Manifest { value, origin: origin.clone() })
+    Ok((Manifest { value, origin: origin.clone() }, size))
 }
 
-/// Whether `text` can stand in a path of the API (KEP-less rule of `k8s.io/apimachinery`'s path segment names).
+/// Whether `text` can stand in a path of the API (the rule of `k8s.io/apimachinery` for path segment names).
 fn is_segment(text: &str) -> bool {
     !text.is_empty() && !matches!(text, "." | "..") && !text.contains(['/', '%'])
 }

@@ -51,7 +51,7 @@ pub(super) fn json(text: &str) -> Result<Value, ParseError> {
     let value = Node { spent: &spent, depth: 0 }.deserialize(&mut deserializer);
     value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| {
         let position = (error.line() > 0).then(|| (clamp(error.line() as u64), clamp(error.column() as u64)));
-        let reason = spent.problem.get().unwrap_or(match error.classify() {
+        let reason = spent.problem.get().unwrap_or_else(|| match error.classify() {
             serde_json::error::Category::Eof => "the JSON text ends too early",
             _ => "this is not valid JSON, or more than one value (a JSON file holds one; use a List for several)",
         });

@@ -78,7 +78,7 @@ fn what_is_wrong_is_told_with_its_place_and_without_the_text() {
         ("password: hunter2: x\n", Some((1, 18)), "mapping values are not allowed"),
         ("a: 1\n  hunter2\nb\n", None, ""),
         ("a: \"hunter2\n", None, ""),
-        ("a:\n\t- hunter2\n", Some((2, 1)), "tab"),
+        ("a:\n\t- hunter2\n", Some((2, 2)), "tab"),
         ("a: .inf\n", Some((1, 4)), "infinity"),
         ("a: .nan\n", Some((1, 4)), "infinity"),
         ("a: 1e999\n", Some((1, 4)), "infinity"),
@@ -143,7 +143,7 @@ fn one_anchor_may_be_used_often() {
 fn json_is_read_strictly() {
     assert_eq!(json(" {\"a\": [1.0, 1e3, null, 0.5]}\n"), Ok(json!({"a": [1, 1000, null, 0.5]})));
     let cases = [
-        ("{\"a\": \"hunter2\",\n \"a\": 2}", Some((2, 7)), "written twice"),
+        ("{\"a\": \"hunter2\",\n \"a\": 2}", Some((2, 8)), "written twice"),
         ("{\"a\": hunter2}", Some((1, 7)), "not valid JSON"),
         ("{\"a\": \"hunter2\"", Some((1, 15)), "too early"),
         ("{\"a\": 1}\n{\"b\": 2}", Some((2, 1)), "more than one value"),

@@ -13,7 +13,7 @@ use super::sources::Sources;
 use crate::api::Metrics;
 use crate::cluster::applications::status_subresource;
 use crate::cluster::apply::{ApplyContext, ApplyRequest, apply};
-use crate::cluster::delete::{Propagation, delete};
+use crate::cluster::delete::delete;
 use crate::cluster::events::Recorder;
 use crate::cluster::fence::InFlight;
 use crate::cluster::namespace::ensure_namespace;
@@ -21,47 +21,45 @@ use crate::cluster::path::ResourcePath;
 use crate::cluster::status::write_application;
 use crate::cluster::watch::{self, WatchContext};
 use crate::cluster::{Client, list};
-use crate::engine::scope::Scope;
 use crate::engine::effect::{Apply, Delete, Effect, ManifestRef, Notice, Purpose, WriteApplication};
-use crate::engine::event::{
-    ApplyOutcome, DeleteOutcome, Event, Inspection, RequestError, RequestErrorReason,
-};
-use crate::engine::ids::{Gvk, ObjectKey};
-use crate::engine::ownership;
+use crate::engine::event::{ApplyOutcome, DeleteOutcome, Event, Inspection, RequestError, RequestErrorReason};
+use crate::engine::ids::Gvk;
+use crate::engine::scope::Scope;
+use crate::engine::{blame::blame, ownership};
 
 /// How long an apply waits for its kind to be served: a definition that was just applied takes some tens of milliseconds.
 const KIND_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Everything that effects need. Cheap to clone.
 #[derive(Clone)]
-pub struct Executor {
+pub(super) struct Executor {
     /// Answers go to the loop.
-    pub events: mpsc::Sender<Event>,
+    pub(super) events: mpsc::Sender<Event>,
     /// Client for writes.
-    pub client: Client,
+    pub(super) client: Client,
     /// Fence, time limit and hash key of writes.
-    pub context: ApplyContext,
+    pub(super) context: ApplyContext,
     /// What watches are started with; its token ends them all.
-    pub watching: WatchContext,
+    pub(super) watching: WatchContext,
     /// Git, rendering, manifests.
-    pub sources: Sources,
+    pub(super) sources: Sources,
     /// Writes Events.
-    pub recorder: Recorder,
+    pub(super) recorder: Recorder,
     /// Writes that are under way: the Lease is released when they have ended.
-    pub writes: InFlight,
+    pub(super) writes: InFlight,
     /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     /// The clocks.
-    pub clock: Clock,
+    pub(super) clock: Clock,
 }
 
 /// The watches that run.
 #[derive(Debug, Default)]
-pub struct Watches(BTreeMap<Gvk, CancellationToken>);
+pub(super) struct Watches(BTreeMap<Gvk, CancellationToken>);
 
 impl Executor {
     /// Performs one effect other than [`Effect::Store`]. Returns at once.
-    pub fn perform(&self, effect: Effect, watches: &mut Watches) {
+    pub(super) fn perform(&self, effect: Effect, watches: &mut Watches) {
         let name = effect.name();
         match effect {
             // The loop has committed it before anything else was performed.
@@ -90,14 +88,15 @@ impl Executor {
                 let result = list::get(&this.watching.reader, &key, &version).await;
                 Event::Looked { key, result: result.map(|live| live.map(Box::new)) }
             }),
-            Effect::Inspect { manifest, key, resource_version, managed_fields } => self.answer(name, |this| async move {
-                let desired = manifest.hash;
-                let result = this.inspect(manifest, &key, &managed_fields).await;
-                Event::Inspected { key, desired, resource_version, result }
-            }),
-            Effect::Sweep => self.answer(name, |this| async move {
-                Event::Swept { result: list::sweep(&this.watching.reader).await }
-            }),
+            Effect::Inspect { manifest, key, resource_version, managed_fields } => {
+                self.answer(name, |this| async move {
+                    let desired = manifest.hash;
+                    let result = this.inspect(manifest, &managed_fields).await;
+                    Event::Inspected { key, desired, resource_version, result }
+                })
+            }
+            Effect::Sweep => self
+                .answer(name, |this| async move { Event::Swept { result: list::sweep(&this.watching.reader).await } }),
             Effect::Apply(effect) => self.write(name, |this| async move {
                 let (key, desired) = (effect.key.clone(), effect.manifest.hash);
                 Event::Applied { key, desired, outcome: this.apply(*effect).await }
@@ -166,22 +165,18 @@ impl Executor {
         self.recorder.record(notice, self.clock.now().wall);
     }
 
-    async fn inspect(
-        &self,
-        manifest: ManifestRef,
-        key: &ObjectKey,
-        managed_fields: &str,
-    ) -> Result<Inspection, RequestError> {
+    async fn inspect(&self, manifest: ManifestRef, managed_fields: &str) -> Result<Inspection, RequestError> {
         let body = self.sources.body(manifest).await?;
         let manifest: serde_json::Value = serde_json::from_slice(&body).map_err(|_| broken_manifest())?;
         Ok(Inspection {
             covered: ownership::covers(&manifest, managed_fields),
-            blame: ownership::blame(&manifest, managed_fields, key.is_secret()),
+            blame: blame(&manifest, managed_fields),
         })
     }
 
     async fn apply(&self, effect: Apply) -> ApplyOutcome {
-        let gvk = Gvk { group: effect.key.group.clone(), version: effect.version.clone(), kind: effect.key.kind.clone() };
+        let gvk =
+            Gvk { group: effect.key.group.clone(), version: effect.version.clone(), kind: effect.key.kind.clone() };
         let resource = match self.resource(&gvk).await {
             Ok(resource) => resource,
             Err(error) => return ApplyOutcome::Failed(error),
@@ -198,16 +193,21 @@ impl Executor {
     }
 
     async fn delete(&self, effect: &Delete) -> DeleteOutcome {
-        let gvk = Gvk { group: effect.key.group.clone(), version: effect.version.clone(), kind: effect.key.kind.clone() };
+        let gvk =
+            Gvk { group: effect.key.group.clone(), version: effect.version.clone(), kind: effect.key.kind.clone() };
         match self.resource(&gvk).await {
-            Ok(resource) => delete(&self.client, &self.context.write, &resource, propagation(effect), effect).await,
+            Ok(resource) => delete(&self.client, &self.context.write, &resource, effect).await,
             Err(error) => DeleteOutcome::Failed(error),
         }
     }
 
     async fn write_application(&self, effect: &WriteApplication) -> Result<u64, RequestError> {
-        let discovery = self.watching.reader.discovery.current();
-        let subresource = status_subresource(&discovery).unwrap_or_default();
+        let discovery = &self.watching.reader.discovery;
+        let subresource = match status_subresource(&discovery.current()) {
+            Some(known) => known,
+            // The definition was installed after the served kinds were read.
+            None => status_subresource(&*discovery.refresh().await?).unwrap_or_default(),
+        };
         write_application(&self.client, &self.context.write, subresource, effect).await
     }
 
@@ -218,14 +218,6 @@ impl Executor {
             plural: resource.plural.clone(),
             namespaced: resource.scope == Scope::Namespaced,
         })
-    }
-}
-
-fn propagation(effect: &Delete) -> Propagation {
-    match effect.propagation {
-        crate::engine::options::Propagation::Foreground => Propagation::Foreground,
-        crate::engine::options::Propagation::Background => Propagation::Background,
-        crate::engine::options::Propagation::Orphan => Propagation::Orphan,
     }
 }
 

@@ -52,7 +52,7 @@ const EVENTS: usize = 1024;
 const DRAIN: Duration = Duration::from_secs(10);
 /// Waits between tries of what has to work before the agent can begin.
 const STARTING: Backoff =
-    Backoff { initial: Duration::from_millis(200), factor: 2, max: Duration::from_secs(10), jitter: 0.2 };
+    Backoff { initial: Duration::from_millis(200), factor: 2, max: Duration::from_secs(10), jitter: 20 };
 /// Namespace whose Applications have plain names in tracking ids, as with Argo CD's controller in its usual place.
 const CONTROL_NAMESPACE: &str = "argocd";
 
@@ -149,14 +149,15 @@ impl Beginning {
 /// Opens the store and reads what the engine starts from. A store that can't be used is set aside by the store itself.
 fn open_store(path: &Path) -> anyhow::Result<(Result<Arc<Store>, String>, StoreSnapshot)> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("the data folder {} can't be made", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("the data folder {} can't be made", folder.display()))?;
     }
     let (store, report) = Store::open(path, &StoreOptions::default())
         .with_context(|| format!("the store {} can't be opened", path.display()))?;
     if let Some(aside) = &report.set_aside {
         tracing::error!(
             reason = %aside.reason,
-            kept = %aside.path.display(),
+            kept = %aside.to.display(),
             "the store could not be used and was set aside; it is rebuilt from Git and the cluster, and nothing is pruned until \
              every kind was searched"
         );
@@ -252,7 +253,8 @@ impl Agent {
         floor: Option<(String, i32)>,
         in_flight: InFlight,
     ) -> (LeaseHandle, impl Future<Output = ()> + Send + 'static) {
-        let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "driftless".into());
+        let host =
+            std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "driftless".into());
         let settings = lease::LeaseSettings {
             namespace: self.settings.namespace().to_owned(),
             name: self.settings.lease.lease_name.clone(),
@@ -342,16 +344,13 @@ impl Agent {
     ) -> (Option<Journal>, Option<JoinHandle<()>>) {
         let Ok(store) = &begun.store else { return (None, None) };
         let (health, events) = (self.health.clone(), events.downgrade());
+        let tasks = tokio::runtime::Handle::current();
         let failed = move |error: String| {
             tracing::error!(error, "the store can't be written; nothing is pruned from now on");
             health.set_store(Err(error));
             if let Some(events) = events.upgrade() {
                 // The loop may wait for this very thread: it must not wait for the loop.
-                tokio::runtime::Handle::try_current().map_or((), |handle| {
-                    handle.spawn(async move {
-                        let _ = events.send(Event::StoreFailed).await;
-                    });
-                });
+                tasks.spawn(async move { events.send(Event::StoreFailed).await });
             }
         };
         let (journal, work) = Journal::new(store.clone(), recent, failed);
@@ -440,7 +439,9 @@ async fn finish(task: JoinHandle<()>) {
 fn client_settings(settings: &Settings) -> ClientSettings {
     match settings.identity() {
         Identity::ServiceAccount => ClientSettings::default(),
-        Identity::Kubeconfig { file, context } => ClientSettings { kubeconfig: file.or_else(default_kubeconfig), context },
+        Identity::Kubeconfig { file, context } => {
+            ClientSettings { kubeconfig: file.or_else(default_kubeconfig), context }
+        }
     }
 }
 

@@ -12,7 +12,9 @@ use crate::cluster::repositories::{RepositorySecrets, SecretType};
 use crate::engine::application::Source;
 use crate::engine::desired::{DesireContext, Desired, RenderInputs, desire};
 use crate::engine::effect::{ManifestRef, Render};
-use crate::engine::event::{RenderFailure, RenderFailureReason, Rendered, RequestError, RequestErrorReason, SourceError};
+use crate::engine::event::{
+    RenderFailure, RenderFailureReason, Rendered, RequestError, RequestErrorReason, SourceError,
+};
 use crate::engine::hash::{Hash, HashKey};
 use crate::engine::ids::{AppKey, Gvk, Revision};
 use crate::engine::revision::Refs;
@@ -29,18 +31,18 @@ const BODY_CACHE: usize = 8 << 20;
 
 /// What rendering needs to know of the installation.
 #[derive(Clone, Debug)]
-pub struct Installation {
+pub(super) struct Installation {
     /// Installation id.
-    pub instance: Arc<str>,
+    pub(super) instance: Arc<str>,
     /// Namespace whose Applications have plain names in tracking ids.
-    pub control_namespace: Arc<str>,
+    pub(super) control_namespace: Arc<str>,
     /// Key of the hashes of Secrets.
-    pub hash_key: HashKey,
+    pub(super) hash_key: HashKey,
 }
 
 /// Git, the renderers and the manifests. Cheap to clone.
 #[derive(Clone)]
-pub struct Sources(Arc<Inner>);
+pub(super) struct Sources(Arc<Inner>);
 
 struct Inner {
     mirrors: Mirrors,
@@ -58,7 +60,7 @@ struct Inner {
 
 impl Sources {
     /// Everything that reads repositories. `cancel`, once set, ends what is under way.
-    pub fn new(
+    pub(super) fn new(
         mirrors: Mirrors,
         limits: RenderLimits,
         installation: Installation,
@@ -83,7 +85,7 @@ impl Sources {
     }
 
     /// The refs of the repository at `url`.
-    pub async fn list_refs(&self, url: Arc<str>) -> Result<Arc<Refs>, SourceError> {
+    pub(super) async fn list_refs(&self, url: Arc<str>) -> Result<Arc<Refs>, SourceError> {
         self.remote(move |inner| {
             let credentials = inner.credentials(&url)?;
             inner.mirrors.list_refs(&url, credentials.as_ref(), &inner.cancel).map(Arc::new)
@@ -93,7 +95,7 @@ impl Sources {
     }
 
     /// What a commit desires of an application.
-    pub async fn render(&self, job: Render) -> Result<Rendered, RenderFailure> {
+    pub(super) async fn render(&self, job: Render) -> Result<Rendered, RenderFailure> {
         let job = Arc::new(job);
         let result = self.render_once(job.clone()).await;
         if result.as_ref().is_err_and(|failure| failure.reason == RenderFailureReason::UnknownKind) {
@@ -106,18 +108,18 @@ impl Sources {
     }
 
     async fn render_once(&self, job: Arc<Render>) -> Result<Rendered, RenderFailure> {
-        self.remote(move |inner| inner.render(&job)).await.unwrap_or_else(|| {
-            Err(RenderFailure { reason: RenderFailureReason::Source, message: STOPPED.into() })
-        })
+        self.remote(move |inner| inner.render(&job))
+            .await
+            .unwrap_or_else(|| Err(RenderFailure { reason: RenderFailureReason::Source, message: STOPPED.into() }))
     }
 
     /// The canonical body of a manifest: from memory, from the store, or by rendering again.
-    pub async fn body(&self, manifest: ManifestRef) -> Result<Arc<[u8]>, RequestError> {
+    pub(super) async fn body(&self, manifest: ManifestRef) -> Result<Arc<[u8]>, RequestError> {
         self.blocking(move |inner| inner.body(&manifest)).await.unwrap_or_else(|| Err(passing(STOPPED.into())))
     }
 
     /// The canonical body with this hash, if it is at hand without rendering.
-    pub async fn body_at_hand(&self, hash: Hash) -> Option<Arc<[u8]>> {
+    pub(super) async fn body_at_hand(&self, hash: Hash) -> Option<Arc<[u8]>> {
         self.blocking(move |inner| inner.at_hand(hash)).await.flatten()
     }
 
@@ -173,11 +175,7 @@ impl Inner {
         }
         let (desired, inputs) = self.desire(&tree, &job.app, &job.namespace, &job.source, &discovery)?;
         self.keep(&desired).map_err(source_error)?;
-        Ok(Rendered {
-            revision: job.revision.clone(),
-            desired: Some(Arc::new(desired.set)),
-            inputs: Arc::new(inputs),
-        })
+        Ok(Rendered { revision: job.revision.clone(), desired: Some(Arc::new(desired.set)), inputs: Arc::new(inputs) })
     }
 
     /// Renders, and makes the desired set.
@@ -262,9 +260,8 @@ impl Inner {
         if let Some(body) = self.at_hand(manifest.hash) {
             return Ok(body);
         }
-        let tree = self
-            .open(&manifest.source.repo_url, &manifest.revision, None)
-            .map_err(|error| passing(error.message))?;
+        let tree =
+            self.open(&manifest.source.repo_url, &manifest.revision, None).map_err(|error| passing(error.message))?;
         let discovery = self.discovery.current();
         let (desired, _) = self
             .desire(&tree, &manifest.app, &manifest.namespace, &manifest.source, &discovery)
@@ -272,7 +269,10 @@ impl Inner {
         self.keep(&desired).map_err(passing)?;
         let found = desired.set.objects.iter().position(|object| object.hash == manifest.hash);
         found.and_then(|index| desired.bodies.get(index)).map(|body| body.as_slice().into()).ok_or_else(|| {
-            passing(format!("the manifest is not what {} renders to any more; it is rendered anew", manifest.revision.short()))
+            passing(format!(
+                "the manifest is not what {} renders to any more; it is rendered anew",
+                manifest.revision.short()
+            ))
         })
     }
 }
@@ -286,7 +286,7 @@ fn passing(message: String) -> RequestError {
 }
 
 /// Ends what is under way at repositories.
-pub fn cancel(flag: &AtomicBool) {
+pub(super) fn cancel(flag: &AtomicBool) {
     flag.store(true, Ordering::Relaxed);
 }
 

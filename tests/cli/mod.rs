@@ -4,3 +4,4 @@ mod agent;
 mod commands;
 mod deploy;
 mod readme;
+mod store;

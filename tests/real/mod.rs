@@ -1,3 +1,4 @@
 //! Against a real kube-apiserver.
 
 mod smoke;
+mod writes;

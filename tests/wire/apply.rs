@@ -66,7 +66,7 @@ pub(super) fn live(resource_version: u64, data: Value, entries: &[(&str, &str, &
             let fields: serde_json::Map<_, _> = keys.iter().map(|key| (format!("f:{key}"), json!({}))).collect();
             json!({
                 "manager": manager, "operation": operation, "apiVersion": "v1", "time": "2026-11-23T10:00:00Z",
-                "fieldsType": "FieldsV1", "fieldsV1": {"f:data": fields},
+                "fieldsType": "FieldsV1", "fieldsV1": if fields.is_empty() { json!({}) } else { json!({"f:data": fields}) },
             })
         })
         .collect();
@@ -182,7 +182,10 @@ async fn a_refused_connection_is_tried_again_and_a_broken_one_is_not() {
 async fn failures_are_sorted_and_quote_no_secret() {
     let table = [
         (status(422, "Invalid", "data: Invalid value: hunter2", json!({"name": "a"})), RequestErrorReason::Invalid),
-        (status(500, "", "failed to create typed patch object (x): .data: expected map, got &{hunter2}", json!({})), RequestErrorReason::Invalid),
+        (
+            status(500, "", "failed to create typed patch object (x): .data: expected map, got &{hunter2}", json!({})),
+            RequestErrorReason::Invalid,
+        ),
         (status(403, "Forbidden", "secrets \"a\" is forbidden", json!({"name": "a"})), RequestErrorReason::Forbidden),
         (not_found("namespaces", "shop"), RequestErrorReason::NamespaceUnavailable),
         (Reply::Text(404, "404 page not found\n"), RequestErrorReason::UnknownKind),
@@ -204,7 +207,10 @@ async fn a_name_that_would_change_the_path_is_refused_before_sending() {
     let mut request = config_map(json!({}), SYNC);
     request.apply.key.name = "a/status".into();
     let outcome = run(&script, 1, request).await;
-    assert!(matches!(&outcome, ApplyOutcome::Failed(error) if error.reason == RequestErrorReason::Invalid), "{outcome:?}");
+    assert!(
+        matches!(&outcome, ApplyOutcome::Failed(error) if error.reason == RequestErrorReason::Invalid),
+        "{outcome:?}"
+    );
 }
 
 fn sync_with_previous() -> ApplyRequest {
@@ -252,6 +258,15 @@ async fn a_takeover_that_fails_leaves_the_apply_as_it_was() {
     let script = Script::replies(vec![Reply::Json(200, answer.clone()), conflict()]);
     let outcome = run(&script, 3, sync_with_previous()).await;
     assert!(matches!(&outcome, ApplyOutcome::Applied { leftover: Some(_), .. }), "{outcome:?}");
+    // A patch that does not fit any more because the object was edited in between.
+    let unfit = status(422, "Invalid", "the server rejected our request due to an error in our request", json!({}));
+    let moved = live(7, json!({"x": "1"}), &[("driftless", "Apply", &["x"])]);
+    let script = Script::replies(vec![Reply::Json(200, answer.clone()), unfit, Reply::Json(200, moved)]);
+    let outcome = run(&script, 3, sync_with_previous()).await;
+    assert!(
+        matches!(&outcome, ApplyOutcome::Applied { leftover: Some(text), .. } if text.contains("changed since")),
+        "{outcome:?}"
+    );
     // Leadership lost after the first write: the second is not sent.
     let script = Script::replies(vec![Reply::Json(200, answer)]);
     assert!(matches!(run(&script, 1, sync_with_previous()).await, ApplyOutcome::Fenced));
@@ -260,8 +275,7 @@ async fn a_takeover_that_fails_leaves_the_apply_as_it_was() {
 
 /// Whether a JSON patch holds only for this uid and resource version.
 pub(super) fn guards(request: &Recorded, uid: &str, resource_version: u64) -> bool {
-    let has = |path: &str, value: Value| {
-        request.body.as_array().unwrap().contains(&json!({"op": "replace", "path": path, "value": value}))
-    };
-    has("/metadata/uid", json!(uid)) && has("/metadata/resourceVersion", json!(resource_version.to_string()))
+    let has = |operation: Value| request.body.as_array().unwrap().contains(&operation);
+    has(json!({"op": "test", "path": "/metadata/uid", "value": uid}))
+        && has(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version.to_string()}))
 }

@@ -9,7 +9,13 @@ use serde_json::json;
 use super::script::{Reply, Script, TIMEOUT};
 
 fn notice(app: &str, message: &str) -> Notice {
-    Notice { app: AppKey::new("argocd", app), uid: "u1".to_owned(), warning: true, reason: "DriftReverted", message: message.to_owned() }
+    Notice {
+        app: AppKey::new("argocd", app),
+        uid: "u1".to_owned(),
+        warning: true,
+        reason: "DriftReverted",
+        message: message.to_owned(),
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -29,7 +35,12 @@ async fn a_notice_becomes_an_event_on_the_application() {
     );
     assert_eq!(
         (&event["type"], &event["reason"], &event["message"], &event["lastTimestamp"]),
-        (&json!("Warning"), &json!("DriftReverted"), &json!("kubectl-edit changed .spec.replicas"), &json!("2026-11-23T10:00:00Z"))
+        (
+            &json!("Warning"),
+            &json!("DriftReverted"),
+            &json!("kubectl-edit changed .spec.replicas"),
+            &json!("2026-11-23T10:00:00Z")
+        )
     );
     assert_ne!(event["metadata"]["name"], sent[1].body["metadata"]["name"]);
     assert!(event["metadata"]["name"].as_str().unwrap().starts_with("shop."));
@@ -59,7 +70,8 @@ async fn a_storm_in_one_application_is_limited_and_counted() {
     }
     drop(count);
     task.await.unwrap();
-    let of = |app: &str| script.requests().iter().filter(|request| request.body["involvedObject"]["name"] == *app).count();
+    let of =
+        |app: &str| script.requests().iter().filter(|request| request.body["involvedObject"]["name"] == *app).count();
     assert_eq!((of("shop"), of("calm"), of("other")), (25, 1, 25));
 }
 

@@ -51,7 +51,10 @@ async fn a_secret_without_a_usable_key_is_kept_and_not_quoted() {
         let script = Script::replies(vec![secret(data)]);
         let error = run(&script).await.unwrap_err();
         assert_eq!(error.reason, RequestErrorReason::Invalid);
-        assert!(error.message.contains("driftless/driftless-hash-key") && !error.message.contains("hunter2"), "{error:?}");
+        assert!(
+            error.message.contains("driftless/driftless-hash-key") && !error.message.contains("hunter2"),
+            "{error:?}"
+        );
         assert_eq!(script.lines(), [GET]);
     }
 }

@@ -75,7 +75,10 @@ async fn what_an_apply_would_change_is_applied_after_the_dry_run() {
 async fn an_object_that_moved_on_is_a_conflict() {
     let script = Script::replies(vec![conflict(), Reply::Json(200, ours(8, "1"))]);
     let outcome = run(&script, 1, config_map(heal(&stolen()))).await;
-    assert!(matches!(&outcome, ApplyOutcome::Conflict { live: Some(live) } if live.resource_version == 8), "{outcome:?}");
+    assert!(
+        matches!(&outcome, ApplyOutcome::Conflict { live: Some(live) } if live.resource_version == 8),
+        "{outcome:?}"
+    );
 }
 
 const SERVICE: &str = "/api/v1/namespaces/shop/services/web";
@@ -121,7 +124,12 @@ fn healed(resource_version: u64) -> Value {
 }
 
 fn duplicate() -> Reply {
-    status(422, "Invalid", "Service \"web\" is invalid: spec.ports[1].name: Duplicate value: \"http\"", json!({"name": "web", "kind": "Service"}))
+    status(
+        422,
+        "Invalid",
+        "Service \"web\" is invalid: spec.ports[1].name: Duplicate value: \"http\"",
+        json!({"name": "web", "kind": "Service"}),
+    )
 }
 
 #[tokio::test]
@@ -133,12 +141,16 @@ async fn an_edited_list_key_that_refuses_the_apply_is_removed_once() {
         Reply::Json(200, healed(7)),
     ]);
     let outcome = run(&script, 3, service_request()).await;
-    assert!(matches!(&outcome, ApplyOutcome::Applied { live, blame, .. } if live.resource_version == 7 && !blame.is_empty()), "{outcome:?}");
+    assert!(
+        matches!(&outcome, ApplyOutcome::Applied { live, blame, .. } if live.resource_version == 7 && !blame.is_empty()),
+        "{outcome:?}"
+    );
     let patch = format!("PATCH {SERVICE}");
     assert_eq!(script.lines(), [patch.as_str(), &format!("GET {SERVICE}"), &patch, &patch]);
     let sent = script.requests();
     assert!(guards(&sent[2], "u1", 5), "{:?}", sent[2].body);
-    assert!(sent[2].body.as_array().unwrap().iter().any(|operation| operation["op"] == "remove"), "{:?}", sent[2].body);
+    let at_ports = |operation: &Value| operation["path"].as_str().unwrap().starts_with("/spec/ports/0");
+    assert!(sent[2].body.as_array().unwrap().iter().any(at_ports), "{:?}", sent[2].body);
     assert_eq!(sent[3].body["metadata"]["resourceVersion"], json!("6"));
 }
 
@@ -151,37 +163,81 @@ async fn refused_again_is_a_failure_and_not_tried_further() {
         duplicate(),
     ]);
     let outcome = run(&script, 9, service_request()).await;
-    assert!(matches!(&outcome, ApplyOutcome::Failed(error) if error.reason == RequestErrorReason::Invalid), "{outcome:?}");
+    assert!(
+        matches!(&outcome, ApplyOutcome::Failed(error) if error.reason == RequestErrorReason::Invalid),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
 async fn nothing_is_removed_from_an_object_that_moved_on_or_behind_the_fence() {
     let script = Script::replies(vec![duplicate(), Reply::Json(200, edited(6)), Reply::Json(200, edited(6))]);
     let outcome = run(&script, 9, service_request()).await;
-    assert!(matches!(&outcome, ApplyOutcome::Conflict { live: Some(live) } if live.resource_version == 6), "{outcome:?}");
+    assert!(
+        matches!(&outcome, ApplyOutcome::Conflict { live: Some(live) } if live.resource_version == 6),
+        "{outcome:?}"
+    );
 
     let script = Script::replies(vec![duplicate(), Reply::Json(200, edited(5))]);
     let outcome = run(&script, 1, service_request()).await;
     assert!(matches!(outcome, ApplyOutcome::Fenced), "{outcome:?}");
 }
 
+/// A Deployment with these environment variables, each with the value 1; `entries` are (manager, operation, variables).
+fn deployment(resource_version: u64, variables: &[&str], entries: &[(&str, &str, &[&str])]) -> Value {
+    let env: Vec<Value> = variables.iter().map(|name| json!({"name": name, "value": "1"})).collect();
+    let fields = |names: &[&str]| -> Value {
+        let variable =
+            |name: &&str| (format!("k:{{\"name\":\"{name}\"}}"), json!({".": {}, "f:name": {}, "f:value": {}}));
+        let env: serde_json::Map<_, _> = names.iter().map(variable).collect();
+        let mut container = json!({".": {}, "f:name": {}});
+        if !env.is_empty() {
+            container["f:env"] = json!(env);
+        }
+        let container = json!({"f:containers": {"k:{\"name\":\"c\"}": container}});
+        json!({"f:spec": {"f:template": {"f:spec": container}}})
+    };
+    let entries: Vec<Value> = entries
+        .iter()
+        .map(|(manager, operation, names)| {
+            json!({
+                "manager": manager, "operation": operation, "apiVersion": "apps/v1", "time": "2026-11-23T10:00:00Z",
+                "fieldsType": "FieldsV1", "fieldsV1": fields(names),
+            })
+        })
+        .collect();
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {
+            "name": "web", "namespace": "shop", "uid": "u1", "resourceVersion": resource_version.to_string(),
+            "managedFields": entries,
+        },
+        "spec": {"template": {"spec": {"containers": [{"name": "c", "env": env}]}}},
+    })
+}
+
 #[tokio::test]
 async fn a_twin_that_an_edited_list_key_left_is_removed_after_the_apply() {
-    let both = json!([
-        {"name": "old", "port": 8081, "protocol": "TCP"},
-        {"name": "http", "port": 80, "protocol": "TCP"},
-    ]);
-    let managed = json!([entry("driftless", "Apply", port(80)), entry("kubectl-edit", "Update", port(8081))]);
+    let manifest = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "OURS", "value": "1"}]}]}}},
+    });
+    let renamed = deployment(5, &["THEIRS"], &[("driftless", "Apply", &[]), ("kubectl-edit", "Update", &["THEIRS"])]);
+    let mut request = request(("apps", "v1", "Deployment", "deployments"), "web", &manifest, heal(&renamed));
+    request.apply.precondition = Precondition::Exactly { uid: "u1".into(), resource_version: 5 };
+    let both = [("driftless", "Apply", &["OURS"][..]), ("kubectl-edit", "Update", &["THEIRS"])];
     let script = Script::replies(vec![
-        Reply::Json(200, service(6, both, managed)),
-        Reply::Json(200, healed(7)),
-        Reply::Json(200, healed(8)),
+        Reply::Json(200, deployment(6, &["THEIRS", "OURS"], &both)),
+        Reply::Json(200, deployment(7, &["OURS"], &both[..1])),
+        Reply::Json(200, deployment(8, &["OURS"], &both[..1])),
     ]);
-    let outcome = run(&script, 3, service_request()).await;
+    let outcome = run(&script, 3, request).await;
     assert!(matches!(&outcome, ApplyOutcome::Applied { live, .. } if live.resource_version == 8), "{outcome:?}");
     let sent = script.requests();
     assert!(guards(&sent[1], "u1", 6), "{:?}", sent[1].body);
     assert_eq!(sent[1].content_type.as_deref(), Some("application/json-patch+json"));
+    let remove = json!({"op": "remove", "path": "/spec/template/spec/containers/0/env/0"});
+    assert!(sent[1].body.as_array().unwrap().contains(&remove), "{:?}", sent[1].body);
 }
 
 #[tokio::test]

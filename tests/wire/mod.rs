@@ -5,6 +5,7 @@ mod delete;
 mod events;
 mod hash_key;
 mod heal;
+mod lease;
 mod namespace;
 mod reading;
 mod script;

@@ -15,19 +15,28 @@ async fn run(script: &Script, writes: usize) -> Result<(), RequestError> {
 
 #[tokio::test]
 async fn an_existing_namespace_is_only_read() {
-    let script = Script::replies(vec![Reply::Json(200, json!({"metadata": {"name": "shop"}, "status": {"phase": "Active"}}))]);
+    let script =
+        Script::replies(vec![Reply::Json(200, json!({"metadata": {"name": "shop"}, "status": {"phase": "Active"}}))]);
     run(&script, 0).await.unwrap();
     assert_eq!(script.lines(), [GET]);
 }
 
 #[tokio::test]
 async fn a_missing_namespace_is_created_and_losing_the_race_is_fine() {
-    let exists = status(409, "AlreadyExists", "namespaces \"shop\" already exists", json!({"name": "shop", "kind": "namespaces"}));
+    let exists = status(
+        409,
+        "AlreadyExists",
+        "namespaces \"shop\" already exists",
+        json!({"name": "shop", "kind": "namespaces"}),
+    );
     for created in [Reply::Json(201, json!({})), exists] {
         let script = Script::replies(vec![not_found("namespaces", "shop"), created]);
         run(&script, 1).await.unwrap();
         assert_eq!(script.lines(), [GET, POST]);
-        assert_eq!(script.requests()[1].body, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}));
+        assert_eq!(
+            script.requests()[1].body,
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+        );
     }
 }
 

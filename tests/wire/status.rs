@@ -27,7 +27,10 @@ fn write() -> WriteApplication {
 }
 
 fn app(resource_version: u64, finalizers: &[&str]) -> Reply {
-    Reply::Json(200, json!({"metadata": {"uid": "u1", "resourceVersion": resource_version.to_string(), "finalizers": finalizers}}))
+    Reply::Json(
+        200,
+        json!({"metadata": {"uid": "u1", "resourceVersion": resource_version.to_string(), "finalizers": finalizers}}),
+    )
 }
 
 async fn run(script: &Script, writes: usize, subresource: bool, write: &WriteApplication) -> Result<u64, RequestError> {
@@ -36,7 +39,7 @@ async fn run(script: &Script, writes: usize, subresource: bool, write: &WriteApp
 
 fn guarded(resource_version: &str, operations: Vec<Value>) -> Value {
     let mut patch = vec![
-        json!({"op": "replace", "path": "/metadata/uid", "value": "u1"}),
+        json!({"op": "test", "path": "/metadata/uid", "value": "u1"}),
         json!({"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version}),
     ];
     patch.extend(operations);
@@ -95,7 +98,8 @@ async fn with_a_status_subresource_the_status_goes_first() {
 async fn only_our_finalizers_are_removed_and_only_of_the_version_that_was_seen() {
     let background = "resources-finalizer.argocd.argoproj.io/background";
     let write = WriteApplication { remove_finalizers: true, ..write() };
-    let script = Script::replies(vec![app(5, &["a.example/x", RESOURCES_FINALIZER, background, "b.example/y"]), app(6, &[])]);
+    let script =
+        Script::replies(vec![app(5, &["a.example/x", RESOURCES_FINALIZER, background, "b.example/y"]), app(6, &[])]);
     assert_eq!(run(&script, 1, true, &write).await, Ok(6));
     assert_eq!(script.lines(), [format!("GET {APP}"), format!("PATCH {APP}")]);
     let replace = json!({"op": "replace", "path": "/metadata/finalizers", "value": ["a.example/x", "b.example/y"]});

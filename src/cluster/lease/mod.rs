@@ -62,9 +62,7 @@ impl LeaseState {
     /// Whether this replica may decide to write; equal from renewal to renewal.
     pub fn leadership(&self) -> Leadership {
         match &self.role {
-            Role::Leader { epoch, lease_uid, .. } => {
-                Leadership::Leader { epoch: *epoch, lease_uid: lease_uid.clone() }
-            }
+            Role::Leader { epoch, lease_uid, .. } => Leadership::Leader { epoch: *epoch, lease_uid: lease_uid.clone() },
             _ => Leadership::Standby,
         }
     }

@@ -95,7 +95,8 @@ impl LeaseObject {
     }
 
     async fn write(&self, method: Method, path: String, lease: &Value) -> Result<LeaseRecord, LeaseError> {
-        let call = Call::new(method, path, self.times.request_timeout()).with_body(JSON, lease.to_string().into_bytes());
+        let call =
+            Call::new(method, path, self.times.request_timeout()).with_body(JSON, lease.to_string().into_bytes());
         match send(&self.client, &call).await {
             Ok(answer) => self.take(answer.value().map_err(failed)?),
             Err(error) => {

@@ -51,11 +51,9 @@ async fn watch_once(lease: &LeaseObject, shown: &mpsc::Sender<Shown>) -> bool {
     let Some(mut body) = open(lease).await else { return showed };
     let mut buffer = Vec::new();
     loop {
-        let frame = match tokio::time::timeout(lease.times.lease_duration() * SILENCE, body.frame()).await {
-            Ok(Some(Ok(frame))) => frame,
-            // The end, an error, or silence.
-            Ok(Some(Err(_)) | None) | Err(_) => return showed,
-        };
+        let next = tokio::time::timeout(lease.times.lease_duration() * SILENCE, body.frame());
+        // The end, an error, or silence.
+        let Ok(Some(Ok(frame))) = next.await else { return showed };
         let Some(data) = frame.data_ref() else { continue };
         buffer.extend_from_slice(data);
         while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {

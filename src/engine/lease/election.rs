@@ -20,6 +20,8 @@ pub struct Election {
     seen: Seen,
     /// Highest epoch ever seen, with the uid of its Lease.
     floor: Option<(String, i32)>,
+    /// Uid of the Lease that this replica last tried to acquire by an update, or created.
+    claimed: String,
     /// The request that is not answered yet.
     pending: Option<Pending>,
     /// What was seen may be outdated: read before writing.
@@ -83,6 +85,7 @@ impl Election {
             state: State::Follower,
             seen: Seen::Unknown,
             floor,
+            claimed: String::new(),
             pending: None,
             doubtful: false,
             next_at: Instant::default(),
@@ -289,9 +292,10 @@ impl Election {
         duration.saturating_add(self.jitter(self.times.renew_period() / 4))
     }
 
-    /// Whether a record has no holder to wait for: there is none, or it is this replica, which does not lead.
+    /// Whether a record has no holder to wait for: it names nobody; or this replica, which does not lead and whose update
+    /// nobody else's can have preceded. A creation that timed out may land long after, on the heels of another leader.
     fn is_free(&self, record: &LeaseRecord) -> bool {
-        record.holder.is_empty() || record.holder == self.identity
+        record.holder.is_empty() || (record.holder == self.identity && record.uid == self.claimed)
     }
 
     /// A write was stored.
@@ -302,19 +306,21 @@ impl Election {
         self.see(now, record);
         // From the sending, never from the answer: others count from when it was stored, which is in between.
         let fence = Fence { epoch, valid_until: sent.sent_at + self.times.validity() };
-        let leads = match (&self.state, sent.kind) {
-            (State::Leader { .. }, Kind::Renew) => true,
-            (State::Follower, Kind::Create | Kind::Acquire) => ours && now < fence.valid_until,
+        let in_time = ours && now < fence.valid_until;
+        if in_time {
+            self.claimed.clone_from(&lease_uid);
+        }
+        match (&self.state, sent.kind) {
+            (State::Leader { .. }, Kind::Renew) => {}
+            (State::Follower, Kind::Create | Kind::Acquire) if in_time => {}
             (State::Releasing, Kind::Release) => {
                 self.state = State::Released;
-                false
+                return;
             }
-            _ => false,
-        };
-        if leads {
-            self.state = State::Leader { fence, lease_uid };
-            self.next_at = sent.sent_at + self.times.renew_period();
+            _ => return,
         }
+        self.state = State::Leader { fence, lease_uid };
+        self.next_at = sent.sent_at + self.times.renew_period();
     }
 
     /// A request failed.
@@ -360,7 +366,8 @@ impl Election {
             State::Draining { .. } | State::Released => None,
             State::Leader { .. } => Some((self.next_at, if self.doubtful { Kind::Get } else { Kind::Renew })),
             State::Releasing => {
-                let held = matches!(&self.seen, Seen::Present { record, .. } if record.holder == self.identity);
+                let held = matches!(&self.seen, Seen::Present { record, .. }
+                    if record.holder == self.identity && record.uid == self.claimed);
                 if self.release_failures >= RELEASE_FAILURES || !(held || self.doubtful) {
                     self.state = State::Released;
                     return None;
@@ -411,6 +418,7 @@ impl Election {
             Kind::Get => Request::Get,
             Kind::Create => Request::Create(record),
             Kind::Acquire => {
+                self.claimed.clone_from(&record.uid);
                 record.acquire_time.clear();
                 Request::Update(record)
             }

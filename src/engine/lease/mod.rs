@@ -16,7 +16,7 @@
 //! anew.
 //!
 //! What a person can still break: emptying `holderIdentity` by hand while a leader lives, and deleting the Lease while
-//! its leader is cut off and a replica that has never seen the Lease starts.
+//! its leader is cut off and another replica has not seen that Lease yet.
 //!
 //! # What the caller does
 //! It performs one request at a time ([`Step::request`]) with a client of its own (no shared limiter, no retry), with

@@ -1,30 +1,17 @@
-//! Every transition as a script: at a time in milliseconds an input, the request that must follow, and the role.
+//! Every transition as a script in `cases/*.txt`, and what scripts can't say.
 
 use super::*;
-use In::{Drained, Read, ShutDown, Tick, Watched, Written};
 
-#[derive(Clone, Copy, Debug)]
-enum In {
-    Tick,
-    /// Answer to a get: holder, epoch, resource version, or that there is no Lease, or an error.
-    Read(Result<Option<(&'static str, i32, u64)>, Fault>),
-    /// Answer to a write: what was sent, stored under this resource version.
-    Written(Result<u64, Fault>),
-    Watched(Option<(&'static str, i32, u64)>),
-    Drained,
-    ShutDown {
-        in_flight: bool,
-    },
-}
+const CASES: [(&str, &str); 3] = [
+    ("acquire", include_str!("cases/acquire.txt")),
+    ("renew", include_str!("cases/renew.txt")),
+    ("release", include_str!("cases/release.txt")),
+];
 
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Conflict,
-    Forbidden,
-    Timeout,
-}
-
-type Line = (u64, In, &'static str, &'static str);
+const LEADING: &str = "
+0 tick | get | follower of ?
+100 read nobody 3 @10 | acquire 4 @10 | follower of
+200 stored @11 | | leader 4 until 5100";
 
 const fn at(millis: u64) -> Instant {
     Instant::from_origin(Duration::from_millis(millis))
@@ -34,7 +21,7 @@ fn millis(instant: Instant) -> u128 {
     instant.since(Instant::default()).as_millis()
 }
 
-fn record((holder, transitions, resource_version): (&str, i32, u64)) -> LeaseRecord {
+fn record(holder: &str, transitions: i32, resource_version: u64) -> LeaseRecord {
     LeaseRecord {
         holder: holder.to_owned(),
         lease_duration_seconds: if holder.is_empty() { 1 } else { 6 },
@@ -46,15 +33,33 @@ fn record((holder, transitions, resource_version): (&str, i32, u64)) -> LeaseRec
     }
 }
 
-fn error(fault: Fault) -> LeaseError {
-    match fault {
-        Fault::Conflict => LeaseError::Conflict,
-        Fault::Forbidden => LeaseError::Forbidden("no role".to_owned()),
-        Fault::Timeout => LeaseError::Other("timeout".to_owned()),
+fn version(text: &str) -> u64 {
+    text.strip_prefix('@').unwrap().parse().unwrap()
+}
+
+/// `none`, `HOLDER EPOCH @VERSION`, or a word for an error.
+fn answer(words: &[&str]) -> Result<Option<LeaseRecord>, LeaseError> {
+    match words {
+        ["none"] => Ok(None),
+        ["conflict"] => Err(LeaseError::Conflict),
+        ["forbidden"] => Err(LeaseError::Forbidden("no role".to_owned())),
+        ["timeout"] => Err(LeaseError::Other("timeout".to_owned())),
+        ["nobody", epoch, at] => Ok(Some(record("", epoch.parse().unwrap(), version(at)))),
+        [holder, epoch, at] => Ok(Some(record(holder, epoch.parse().unwrap(), version(at)))),
+        _ => panic!("no answer: {words:?}"),
     }
 }
 
-fn request(request: Option<&Request>) -> String {
+/// What was written, as the API server would store it.
+fn stored(sent: Option<Request>, now: Instant, resource_version: u64) -> LeaseRecord {
+    let Some(Request::Create(mut record) | Request::Update(mut record)) = sent else { panic!("nothing was written") };
+    if record.acquire_time.is_empty() {
+        record.acquire_time = "then".to_owned();
+    }
+    LeaseRecord { uid: "u1".to_owned(), renew_time: format!("{now:?}"), resource_version, ..record }
+}
+
+fn describe_request(request: Option<&Request>) -> String {
     match request {
         None => String::new(),
         Some(Request::Get) => "get".to_owned(),
@@ -78,7 +83,7 @@ fn request(request: Option<&Request>) -> String {
     }
 }
 
-fn role(role: &Role) -> String {
+fn describe_role(role: &Role) -> String {
     match role {
         Role::Follower { holder: None } => "follower of ?".to_owned(),
         Role::Follower { holder: Some(holder) } => format!("follower of {holder}").trim_end().to_owned(),
@@ -93,436 +98,89 @@ fn role(role: &Role) -> String {
     }
 }
 
-/// Plays a script; returns the election and when it wants to be woken.
-fn play(name: &str, floor: Option<(&str, i32)>, script: &[Line]) -> (Election, Option<Instant>) {
-    let floor = floor.map(|(uid, epoch)| (uid.to_owned(), epoch));
-    let mut election = Election::new("me", LeaseTimes::default(), floor, 7);
-    let mut sent: Option<Request> = None;
-    let mut wake = None;
-    for (line, (time, input, expected_request, expected_role)) in script.iter().enumerate() {
-        let now = at(*time);
-        let step = match input {
-            Tick => election.tick(now),
-            Read(result) => {
-                assert_eq!(sent.take(), Some(Request::Get), "{name} {line}: nothing to read");
-                election.read(now, result.map(|lease| lease.map(record)).map_err(error))
+/// Plays the lines of a script; returns the election and when it wants to be woken.
+fn play(script: &str) -> (Election, Option<Instant>) {
+    let mut election = Election::new("me", LeaseTimes::default(), None, 7);
+    let (mut sent, mut wake) = (None, None);
+    for line in script.lines().filter(|line| !line.is_empty()) {
+        if let Some(floor) = line.trim().strip_prefix("floor ") {
+            let (uid, epoch) = floor.split_once(' ').unwrap();
+            let floor = Some((uid.to_owned(), epoch.parse().unwrap()));
+            election = Election::new("me", LeaseTimes::default(), floor, 7);
+            continue;
+        }
+        let [input, request, role] = line.split('|').map(str::trim).collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let words: Vec<_> = input.split_whitespace().collect();
+        let now = at(words[0].parse().unwrap());
+        let step = match &words[1..] {
+            ["tick"] => election.tick(now),
+            ["read", words @ ..] => {
+                assert_eq!(sent.take(), Some(Request::Get), "{line}");
+                election.read(now, answer(words))
             }
-            Written(result) => {
-                let Some(Request::Create(mut stored) | Request::Update(mut stored)) = sent.take() else {
-                    panic!("{name} {line}: nothing was written");
-                };
-                if stored.acquire_time.is_empty() {
-                    stored.acquire_time = "then".to_owned();
-                }
-                stored.uid = "u1".to_owned();
-                stored.renew_time = format!("at {time}");
-                let stored = result.map(|version| LeaseRecord { resource_version: version, ..stored });
-                election.written(now, stored.map_err(error))
+            ["stored", at] => election.written(now, Ok(stored(sent.take(), now, version(at)))),
+            ["write", words @ ..] => {
+                assert!(sent.take().is_some_and(|sent| sent != Request::Get), "{line}");
+                election.written(now, answer(words).map(Option::unwrap))
             }
-            Watched(lease) => election.watched(now, lease.map(record)),
-            Drained => election.drained(now),
-            ShutDown { in_flight } => election.shut_down(now, *in_flight),
+            ["watched", words @ ..] => election.watched(now, answer(words).unwrap()),
+            ["drained"] => election.drained(now),
+            ["shut", "down"] => election.shut_down(now, false),
+            ["shut", "down", "busy"] => election.shut_down(now, true),
+            _ => panic!("{line}"),
         };
-        assert_eq!(request(step.request.as_ref()), *expected_request, "{name} line {line}: {input:?}");
-        assert_eq!(role(&election.role()), *expected_role, "{name} line {line}: {input:?}");
-        assert!(step.wake.is_none_or(|wake| wake > now), "{name} line {line}: wakes in the past");
-        assert_eq!(election.fence().is_some(), expected_role.starts_with("leader"), "{name} line {line}");
+        assert_eq!(describe_request(step.request.as_ref()), request, "{line}");
+        assert_eq!(describe_role(&election.role()), role, "{line}");
+        assert_eq!(election.fence().is_some(), role.starts_with("leader"), "{line}");
+        assert!(step.wake.is_none_or(|wake| wake > now), "{line}: wakes in the past");
         if step.request.is_some() {
-            assert!(sent.is_none(), "{name} line {line}: two requests at once");
-            sent.clone_from(&step.request);
+            assert!(sent.is_none(), "{line}: two requests at once");
+            sent = step.request;
         }
         wake = step.wake;
     }
     (election, wake)
 }
 
-fn scripts(scripts: &[(&str, &[Line])]) {
-    for (name, script) in scripts {
-        play(name, None, script);
+#[test]
+fn every_script_goes_as_written() {
+    let mut count = 0;
+    for (file, text) in CASES {
+        for paragraph in text.split("\n\n").skip(1) {
+            let (name, script) = paragraph.split_once('\n').unwrap();
+            println!("{file}: {name}");
+            play(&script.replace("    leading", LEADING));
+            count += 1;
+        }
     }
-}
-
-/// Leads with epoch 4 since 200, sent at 100, Lease at version 11.
-const LEAD: [Line; 3] = [
-    (0, Tick, "get", "follower of ?"),
-    (100, Read(Ok(Some(("", 3, 10)))), "acquire 4 @10", "follower of"),
-    (200, Written(Ok(11)), "", "leader 4 until 5100"),
-];
-
-fn after_leading(name: &str, script: &[Line]) -> (Election, Option<Instant>) {
-    play(name, None, &[&LEAD[..], script].concat())
+    assert!(count >= 40, "only {count} scripts were read");
 }
 
 #[test]
-fn a_lease_is_acquired() {
-    scripts(&[
-        (
-            "a new one is created",
-            &[
-                (0, Tick, "get", "follower of ?"),
-                (10, Read(Ok(None)), "create 1", "follower of"),
-                // Valid from when the request was sent.
-                (30, Written(Ok(1)), "", "leader 1 until 5010"),
-            ],
-        ),
-        ("a released one is taken at once, with the next epoch", &LEAD),
-        (
-            "one that is held is taken when it did not change for its duration",
-            &[
-                (0, Tick, "get", "follower of ?"),
-                (100, Read(Ok(Some(("b", 3, 10)))), "", "follower of b"),
-                (2000, Watched(Some(("b", 3, 11))), "", "follower of b"),
-                (3999, Tick, "", "follower of b"),
-                (4000, Tick, "get", "follower of b"),
-                (4010, Read(Ok(Some(("b", 3, 11)))), "", "follower of b"),
-                (6200, Tick, "get", "follower of b"),
-                (6210, Read(Ok(Some(("b", 3, 11)))), "", "follower of b"),
-                (7999, Tick, "", "follower of b"),
-                (8250, Tick, "acquire 4 @11", "follower of b"),
-                (8260, Written(Ok(12)), "", "leader 4 until 13250"),
-            ],
-        ),
-        (
-            "a release that the watch shows is answered at once",
-            &[
-                (0, Tick, "get", "follower of ?"),
-                (100, Read(Ok(Some(("b", 3, 10)))), "", "follower of b"),
-                (150, Watched(Some(("", 3, 11))), "acquire 4 @11", "follower of"),
-            ],
-        ),
-        (
-            "another candidate was faster",
-            &[
-                (0, Tick, "get", "follower of ?"),
-                (10, Read(Ok(Some(("", 3, 10)))), "acquire 4 @10", "follower of"),
-                (20, Written(Err(Fault::Conflict)), "get", "follower of"),
-                (30, Read(Ok(Some(("c", 4, 11)))), "", "follower of c"),
-            ],
-        ),
-        (
-            "another one created it",
-            &[
-                (0, Tick, "get", "follower of ?"),
-                (10, Read(Ok(None)), "create 1", "follower of"),
-                (20, Written(Err(Fault::Conflict)), "get", "follower of"),
-                (30, Read(Ok(Some(("c", 1, 1)))), "", "follower of c"),
-            ],
-        ),
-        (
-            "an answer that comes too late makes no leader; the Lease is acquired anew",
-            &[
-                (0, Tick, "get", "follower of ?"),
-                (10, Read(Ok(Some(("", 3, 10)))), "acquire 4 @10", "follower of"),
-                (5010, Written(Ok(11)), "acquire 5 @11", "follower of me"),
-                (5020, Written(Ok(12)), "", "leader 5 until 10010"),
-            ],
-        ),
-        (
-            "a record that names this replica makes no leader",
-            &[
-                (0, Tick, "get", "follower of ?"),
-                (10, Read(Ok(Some(("", 3, 10)))), "acquire 4 @10", "follower of"),
-                // The request was lost, its effect was not.
-                (1510, Written(Err(Fault::Timeout)), "get", "follower of"),
-                (1520, Read(Ok(Some(("me", 4, 11)))), "acquire 5 @11", "follower of me"),
-                (1530, Written(Ok(12)), "", "leader 5 until 6520"),
-            ],
-        ),
-        (
-            "a timed-out acquisition that another one overtook",
-            &[
-                (0, Tick, "get", "follower of ?"),
-                (10, Read(Ok(Some(("", 3, 10)))), "acquire 4 @10", "follower of"),
-                (1510, Written(Err(Fault::Timeout)), "get", "follower of"),
-                (1520, Read(Ok(Some(("c", 4, 11)))), "", "follower of c"),
-            ],
-        ),
-    ]);
-}
-
-#[test]
-fn a_lease_is_renewed() {
-    after_leading(
-        "renewal by renewal",
-        &[
-            (1099, Tick, "", "leader 4 until 5100"),
-            (1100, Tick, "renew 4 @11", "leader 4 until 5100"),
-            (1150, Written(Ok(12)), "", "leader 4 until 6100"),
-            // What the watch shows of it comes before, between and after, and means nothing.
-            (1160, Watched(Some(("me", 4, 11))), "", "leader 4 until 6100"),
-            (1170, Watched(Some(("me", 4, 12))), "", "leader 4 until 6100"),
-            (2100, Tick, "renew 4 @12", "leader 4 until 6100"),
-            (2110, Watched(Some(("me", 4, 13))), "", "leader 4 until 6100"),
-            (2150, Written(Ok(13)), "", "leader 4 until 7100"),
-        ],
-    );
-    after_leading(
-        "a renewal that was lost is repeated, and its time does not count",
-        &[
-            (1100, Tick, "renew 4 @11", "leader 4 until 5100"),
-            (2600, Written(Err(Fault::Timeout)), "renew 4 @11", "leader 4 until 5100"),
-            (2650, Written(Ok(12)), "", "leader 4 until 7600"),
-        ],
-    );
-    after_leading(
-        "a renewal whose answer was lost shows as a conflict of our own",
-        &[
-            (1100, Tick, "renew 4 @11", "leader 4 until 5100"),
-            (2600, Written(Err(Fault::Timeout)), "renew 4 @11", "leader 4 until 5100"),
-            (2650, Written(Err(Fault::Conflict)), "get", "leader 4 until 5100"),
-            (2660, Read(Ok(Some(("me", 4, 12)))), "renew 4 @12", "leader 4 until 5100"),
-            (2670, Written(Ok(13)), "", "leader 4 until 7660"),
-        ],
-    );
-    after_leading(
-        "somebody labelled the Lease",
-        &[
-            (500, Watched(Some(("me", 4, 12))), "", "leader 4 until 5100"),
-            (1100, Tick, "renew 4 @12", "leader 4 until 5100"),
-        ],
-    );
-    after_leading(
-        "an update that changed nothing is no renewal",
-        &[
-            (1100, Tick, "renew 4 @11", "leader 4 until 5100"),
-            (1200, Written(Ok(11)), "", "leader 4 until 5100"),
-            (1900, Tick, "renew 4 @11", "leader 4 until 5100"),
-        ],
-    );
-    after_leading(
-        "a deletion that the watch shows is looked into",
-        &[
-            (500, Watched(None), "get", "leader 4 until 5100"),
-            (510, Read(Ok(Some(("me", 4, 11)))), "renew 4 @11", "leader 4 until 5100"),
-        ],
-    );
-}
-
-#[test]
-fn a_lease_is_lost() {
-    let (_, wake) = after_leading(
-        "failures go on until the validity ends, and no longer",
-        &[
-            (1100, Tick, "renew 4 @11", "leader 4 until 5100"),
-            (1110, Written(Err(Fault::Forbidden)), "", "leader 4 until 5100"),
-            (2000, Tick, "renew 4 @11", "leader 4 until 5100"),
-            (3500, Written(Err(Fault::Timeout)), "renew 4 @11", "leader 4 until 5100"),
-            (5000, Written(Err(Fault::Timeout)), "renew 4 @11", "leader 4 until 5100"),
-            (5099, Tick, "", "leader 4 until 5100"),
-            (5100, Tick, "", "draining 4"),
-            // Also an answer that says yes comes too late.
-            (5200, Written(Ok(12)), "", "draining 4"),
-            (5300, Tick, "", "draining 4"),
-        ],
-    );
-    assert_eq!(wake, None, "only the end of the work in flight is waited for");
-    after_leading(
-        "after draining it is a candidate like every other, with a new epoch",
-        &[
-            (1100, Tick, "renew 4 @11", "leader 4 until 5100"),
-            (5100, Written(Err(Fault::Timeout)), "", "draining 4"),
-            (5300, Drained, "acquire 5 @11", "follower of me"),
-            (5310, Written(Ok(12)), "", "leader 5 until 10300"),
-            (5320, Drained, "", "leader 5 until 10300"),
-        ],
-    );
-    after_leading(
-        "another one took it",
-        &[
-            (1100, Tick, "renew 4 @11", "leader 4 until 5100"),
-            (1110, Written(Err(Fault::Conflict)), "get", "leader 4 until 5100"),
-            (1120, Read(Ok(Some(("b", 5, 12)))), "", "draining 4"),
-            (1130, Drained, "", "follower of b"),
-        ],
-    );
-    after_leading(
-        "another one took it, as the watch shows",
-        &[
-            (1000, Watched(Some(("b", 5, 12))), "", "draining 4"),
-            (1001, Watched(Some(("", 5, 13))), "", "draining 4"),
-            (1002, Drained, "acquire 6 @13", "follower of"),
-        ],
-    );
-    after_leading(
-        "an older record of another one says nothing",
-        &[(1000, Watched(Some(("b", 3, 9))), "", "leader 4 until 5100")],
-    );
-    after_leading(
-        "somebody emptied or renumbered it",
-        &[(1000, Watched(Some(("me", 9, 12))), "", "draining 4"), (1010, Drained, "acquire 10 @12", "follower of me")],
-    );
-    after_leading(
-        "it was deleted: nobody else may have it, so it is made anew at once",
-        &[
-            (1100, Tick, "renew 4 @11", "leader 4 until 5100"),
-            (1110, Written(Err(Fault::Conflict)), "get", "leader 4 until 5100"),
-            (1120, Read(Ok(None)), "", "draining 4"),
-            (1800, Drained, "create 5", "follower of"),
-        ],
-    );
-}
-
-#[test]
-fn a_deleted_lease_is_waited_for_by_those_who_did_not_hold_it() {
-    scripts(&[(
-        "a follower of b waits for b",
-        &[
-            (0, Tick, "get", "follower of ?"),
-            (10, Read(Ok(Some(("b", 3, 10)))), "", "follower of b"),
-            (1000, Watched(None), "get", "follower of b"),
-            (1010, Read(Ok(None)), "", "follower of"),
-            (7009, Tick, "", "follower of"),
-            (7260, Tick, "create 4", "follower of"),
-            (7270, Written(Ok(20)), "", "leader 4 until 12260"),
-        ],
-    )]);
-    let (election, _) = play(
-        "what the store knows counts",
-        Some(("u0", 41)),
-        &[
-            (0, Tick, "get", "follower of ?"),
-            (10, Read(Ok(None)), "", "follower of"),
-            (6009, Tick, "", "follower of"),
-            (6260, Tick, "create 42", "follower of"),
-            (6270, Written(Ok(20)), "", "leader 42 until 11260"),
-        ],
-    );
-    assert_eq!(election.floor(), Some(("u1", Epoch(42))));
-    let (election, _) = play(
-        "a Lease that began anew below the floor",
-        Some(("u0", 41)),
-        &[(0, Tick, "get", "follower of ?"), (10, Read(Ok(Some(("", 2, 20)))), "acquire 42 @20", "follower of")],
-    );
-    assert_eq!(election.floor(), Some(("u0", Epoch(41))));
-    play(
-        "the last epoch of all",
-        None,
-        &[
-            (0, Tick, "get", "follower of ?"),
-            (10, Read(Ok(Some(("", i32::MAX, 20)))), "acquire 2147483647 @20", "follower of"),
-        ],
-    );
-    play(
-        "an epoch below zero",
-        None,
-        &[(0, Tick, "get", "follower of ?"), (10, Read(Ok(Some(("", -5, 20)))), "acquire 1 @20", "follower of")],
-    );
-}
-
-#[test]
-fn a_lease_is_released_when_the_process_ends() {
-    after_leading(
-        "nothing in flight",
-        &[
-            (500, ShutDown { in_flight: false }, "release @11", "releasing"),
-            (510, Written(Ok(12)), "", "released"),
-            (9999, Tick, "", "released"),
-            (9999, Watched(Some(("", 4, 12))), "", "released"),
-        ],
-    );
-    after_leading(
-        "work in flight ends first",
-        &[
-            (500, ShutDown { in_flight: true }, "", "draining 4 to end"),
-            (600, Tick, "", "draining 4 to end"),
-            (700, ShutDown { in_flight: true }, "", "draining 4 to end"),
-            (900, Drained, "release @11", "releasing"),
-            (910, Written(Ok(12)), "", "released"),
-        ],
-    );
-    after_leading(
-        "a renewal in flight is awaited",
-        &[
-            (1100, Tick, "renew 4 @11", "leader 4 until 5100"),
-            (1110, ShutDown { in_flight: false }, "", "releasing"),
-            (1120, Written(Ok(12)), "release @12", "releasing"),
-            (1130, Written(Ok(13)), "", "released"),
-        ],
-    );
-    after_leading(
-        "a renewal whose answer was lost",
-        &[
-            (1100, Tick, "renew 4 @11", "leader 4 until 5100"),
-            (1110, ShutDown { in_flight: false }, "", "releasing"),
-            (2600, Written(Err(Fault::Timeout)), "release @11", "releasing"),
-            (2610, Written(Err(Fault::Conflict)), "get", "releasing"),
-            (2620, Read(Ok(Some(("me", 4, 12)))), "release @12", "releasing"),
-            (2630, Written(Ok(13)), "", "released"),
-        ],
-    );
-    after_leading(
-        "a release that fails is tried again, and in the end left to expire",
-        &[
-            (500, ShutDown { in_flight: false }, "release @11", "releasing"),
-            (2000, Written(Err(Fault::Timeout)), "release @11", "releasing"),
-            (3500, Written(Err(Fault::Timeout)), "release @11", "releasing"),
-            (5000, Written(Err(Fault::Timeout)), "", "released"),
-        ],
-    );
-    after_leading(
-        "lost before, or meanwhile",
-        &[
-            (1000, Watched(Some(("b", 5, 12))), "", "draining 4"),
-            (1100, ShutDown { in_flight: true }, "", "draining 4"),
-            (1200, Drained, "", "released"),
-        ],
-    );
-    scripts(&[
-        (
-            "a follower has nothing to release",
-            &[
-                (0, Tick, "get", "follower of ?"),
-                (10, Read(Ok(Some(("b", 3, 10)))), "", "follower of b"),
-                (20, ShutDown { in_flight: false }, "", "released"),
-            ],
-        ),
-        ("before anything is known", &[(0, ShutDown { in_flight: false }, "", "released")]),
-        (
-            "an acquisition in flight is undone",
-            &[
-                (0, Tick, "get", "follower of ?"),
-                (10, Read(Ok(Some(("", 3, 10)))), "acquire 4 @10", "follower of"),
-                (20, ShutDown { in_flight: false }, "", "releasing"),
-                (30, Written(Ok(11)), "release @11", "releasing"),
-                (40, Written(Ok(12)), "", "released"),
-            ],
-        ),
-        (
-            "an acquisition whose answer was lost is looked after",
-            &[
-                (0, Tick, "get", "follower of ?"),
-                (10, Read(Ok(Some(("", 3, 10)))), "acquire 4 @10", "follower of"),
-                (20, ShutDown { in_flight: false }, "", "releasing"),
-                (1510, Written(Err(Fault::Timeout)), "get", "releasing"),
-                (1520, Read(Ok(Some(("me", 4, 11)))), "release @11", "releasing"),
-                (1530, Written(Ok(12)), "", "released"),
-            ],
-        ),
-    ]);
-}
-
-#[test]
-fn failures_are_kept_apart_from_each_other_by_a_pause() {
-    let (election, wake) = play(
-        "an unreachable API server",
-        None,
-        &[(0, Tick, "get", "follower of ?"), (5, Read(Err(Fault::Timeout)), "", "follower of ?")],
-    );
-    assert_eq!(election.error(), Some(&error(Fault::Timeout)));
+fn failures_are_followed_by_a_pause_and_forgotten_after_a_success() {
+    let (election, wake) = play("0 tick | get | follower of ?\n5 read timeout | | follower of ?");
+    assert_eq!(election.error(), Some(&LeaseError::Other("timeout".to_owned())));
     let wake = millis(wake.unwrap());
     assert!((500..750).contains(&wake), "half a renew period and jitter: {wake}");
     let (election, _) = play(
-        "the error is forgotten when a request succeeds",
-        None,
-        &[
-            (0, Tick, "get", "follower of ?"),
-            (5, Read(Err(Fault::Forbidden)), "", "follower of ?"),
-            (800, Tick, "get", "follower of ?"),
-            (805, Read(Ok(Some(("b", 1, 1)))), "", "follower of b"),
-        ],
+        "0 tick | get | follower of ?\n5 read forbidden | | follower of ?\n800 tick | get | follower of ?\n\
+         805 read b 1 @1 | | follower of b",
     );
     assert_eq!(election.error(), None);
-    assert_ne!(election.role(), Role::Follower { holder: None });
+}
+
+#[test]
+fn draining_waits_for_nothing_but_the_work_in_flight() {
+    let (_, wake) = play(&format!("{LEADING}\n5100 tick | | draining 4"));
+    assert_eq!(wake, None);
+}
+
+#[test]
+fn the_highest_epoch_is_kept_for_the_store() {
+    let (election, _) = play(LEADING);
+    assert_eq!(election.floor(), Some(("u1", Epoch(4))));
+    let (election, _) = play("floor u0 41\n0 tick | get | follower of ?\n10 read b 2 @20 | | follower of b");
+    assert_eq!(election.floor(), Some(("u0", Epoch(41))));
 }
 
 #[test]
@@ -536,7 +194,7 @@ fn requests_are_bounded_however_the_lease_behaves() {
             requests += 1;
             version += 1;
             step = match request {
-                Request::Get => election.read(at(time), Ok(Some(record(("", 1, version))))),
+                Request::Get => election.read(at(time), Ok(Some(record("", 1, version)))),
                 _ => election.written(at(time), Err(LeaseError::Conflict)),
             };
         }
@@ -547,12 +205,12 @@ fn requests_are_bounded_however_the_lease_behaves() {
 #[test]
 fn answers_that_nobody_asked_for_are_ignored() {
     let mut election = Election::new("me", LeaseTimes::default(), None, 1);
-    let _ = election.written(at(0), Ok(record(("me", 1, 1))));
+    let _ = election.written(at(0), Ok(record("me", 1, 1)));
     assert_eq!(election.role(), Role::Follower { holder: None });
     // The call above asked for the first read.
-    let _ = election.written(at(1), Ok(record(("me", 1, 1))));
-    assert_eq!(election.read(at(2), Ok(Some(record(("b", 1, 1))))).request, None);
-    let _ = election.read(at(3), Ok(Some(record(("", 1, 2)))));
+    let _ = election.written(at(1), Ok(record("me", 1, 1)));
+    assert_eq!(election.read(at(2), Ok(Some(record("b", 1, 1)))).request, None);
+    let _ = election.read(at(3), Ok(Some(record("", 1, 2))));
     assert_eq!(election.role(), Role::Follower { holder: Some("b".to_owned()) });
 }
 

@@ -1,23 +1,23 @@
 //! Smart HTTP, as a backend for gix' transport: unlike the one that gix brings, every wait ends at the deadline, what is
 //! received is bounded, and credentials are sent to one origin only.
 
+mod backend;
+
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::io::{self, BufRead, Read, Write};
-use std::rc::Rc;
+use std::io;
 
-use gix::protocol::transport::client::blocking_io::http::{GetResponse, Http, PostBodyDataKind, PostResponse};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 
 use super::credentials::{Credentials, Secret};
 use super::fault::{Fault, causes, detail};
 use super::watch::Watch;
 
+pub(super) use backend::Backend;
+
 /// Redirects that are followed for one request.
 const MAX_REDIRECTS: usize = 5;
-/// Longest request body: wants, haves and shallow boundaries.
-const MAX_REQUEST: usize = 4 << 20;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -250,182 +250,6 @@ struct Request {
     tail: String,
     headers: HeaderMap,
     body: Vec<u8>,
-}
-
-/// A request and its answer. It is sent when the headers of the answer are first read: then the body is complete.
-struct Exchange<'a> {
-    session: Rc<Session<'a>>,
-    request: Request,
-    response: Option<reqwest::Response>,
-}
-
-impl Exchange<'_> {
-    /// Sends the request; the headers of the answer as lines.
-    fn headers(&mut self) -> io::Result<Vec<u8>> {
-        let response = self.session.send(&self.request).map_err(|fault| self.session.fail(fault))?;
-        let mut lines = Vec::new();
-        if let Some(value) = response.headers().get(CONTENT_TYPE) {
-            lines.extend_from_slice(b"content-type:");
-            lines.extend_from_slice(value.as_bytes());
-            lines.push(b'\n');
-        }
-        self.response = Some(response);
-        Ok(lines)
-    }
-
-    /// The next piece of the answer; empty at its end.
-    fn chunk(&mut self) -> io::Result<Vec<u8>> {
-        let Some(response) = &mut self.response else { return Ok(Vec::new()) };
-        let session = &self.session;
-        let chunk = session.wait(response.chunk()).and_then(|chunk| {
-            let chunk = chunk.map(|chunk| chunk.to_vec()).unwrap_or_default();
-            session.receive(chunk.len())?;
-            Ok(chunk)
-        });
-        chunk.map_err(|fault| self.session.fail(fault))
-    }
-}
-
-type Shared<'a> = Rc<RefCell<Exchange<'a>>>;
-
-/// Collects the body of a request.
-pub(super) struct RequestBody<'a>(Shared<'a>);
-
-impl Write for RequestBody<'_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let body = &mut self.0.borrow_mut().request.body;
-        if body.len() + data.len() > MAX_REQUEST {
-            return Err(io::Error::other("the request is too long"));
-        }
-        body.extend_from_slice(data);
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Which part of an answer is read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Headers,
-    Body,
-}
-
-/// Reads the headers or the body of an answer.
-pub(super) struct Answer<'a> {
-    exchange: Shared<'a>,
-    side: Side,
-    data: Vec<u8>,
-    position: usize,
-    ended: bool,
-}
-
-impl<'a> Answer<'a> {
-    fn new(exchange: &Shared<'a>, side: Side) -> Self {
-        Self { exchange: Rc::clone(exchange), side, data: Vec::new(), position: 0, ended: false }
-    }
-}
-
-impl BufRead for Answer<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.position >= self.data.len() && !self.ended {
-            let mut exchange = self.exchange.borrow_mut();
-            self.data = match self.side {
-                Side::Headers => exchange.headers()?,
-                Side::Body => exchange.chunk()?,
-            };
-            self.position = 0;
-            self.ended = self.side == Side::Headers || self.data.is_empty();
-        }
-        Ok(self.data.get(self.position..).unwrap_or_default())
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.position = self.position.saturating_add(amount).min(self.data.len());
-    }
-}
-
-impl Read for Answer<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.fill_buf()?.read(buffer)?;
-        self.consume(read);
-        Ok(read)
-    }
-}
-
-/// The backend that gix' HTTP transport calls.
-pub(super) struct Backend<'a>(pub(super) Rc<Session<'a>>);
-
-impl<'a> Backend<'a> {
-    fn exchange(
-        &self,
-        method: Method,
-        url: &str,
-        base: &str,
-        lines: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> gix::Result<Shared<'a>> {
-        let tail = url.strip_prefix(base).unwrap_or_default().to_owned();
-        let effective = match &*self.0.base.borrow() {
-            Some(base) if !url.starts_with(base.as_str()) => format!("{base}{tail}"),
-            _ => url.to_owned(),
-        };
-        let url = Url::parse(&effective)
-            .map_err(|error| gix::Error::from_error(self.0.fail(Fault::Url(error.to_string()))))?;
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            let Some((name, value)) = line.as_ref().split_once(':') else { continue };
-            let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value.trim()));
-            // The client has a user agent of its own.
-            if let (Ok(name), Ok(value)) = parsed
-                && name != reqwest::header::USER_AGENT
-            {
-                headers.append(name, value);
-            }
-        }
-        let request = Request { method, url, tail, headers, body: Vec::new() };
-        Ok(Rc::new(RefCell::new(Exchange { session: Rc::clone(&self.0), request, response: None })))
-    }
-}
-
-impl<'a> Http for Backend<'a> {
-    type Headers = Answer<'a>;
-    type ResponseBody = Answer<'a>;
-    type PostBody = RequestBody<'a>;
-
-    fn get(
-        &mut self,
-        url: &str,
-        base_url: &str,
-        headers: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> gix::Result<GetResponse<Self::Headers, Self::ResponseBody>> {
-        let exchange = self.exchange(Method::GET, url, base_url, headers)?;
-        Ok(GetResponse { headers: Answer::new(&exchange, Side::Headers), body: Answer::new(&exchange, Side::Body) })
-    }
-
-    fn post(
-        &mut self,
-        url: &str,
-        base_url: &str,
-        headers: impl IntoIterator<Item = impl AsRef<str>>,
-        _body: PostBodyDataKind,
-    ) -> gix::Result<PostResponse<Self::Headers, Self::ResponseBody, Self::PostBody>> {
-        let exchange = self.exchange(Method::POST, url, base_url, headers)?;
-        Ok(PostResponse {
-            post_body: RequestBody(Rc::clone(&exchange)),
-            headers: Answer::new(&exchange, Side::Headers),
-            body: Answer::new(&exchange, Side::Body),
-        })
-    }
-
-    fn configure(&mut self, _config: &dyn std::any::Any) -> gix::Result {
-        Ok(())
-    }
-
-    fn redirected_base_url(&self) -> Option<String> {
-        self.0.base.borrow().clone()
-    }
 }
 
 #[cfg(test)]

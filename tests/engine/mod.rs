@@ -1,0 +1,3 @@
+//! The pure core against what a real API server answered.
+
+mod fields;
