@@ -8,8 +8,10 @@ use driftless::cluster::observe::{ObserverLayer, RequestObserver, Verb};
 use http::{Request, Response};
 use kube::client::{Body, ClientBuilder};
 
+type Report = (Verb, String, Option<u16>, f64);
+
 #[derive(Default)]
-struct Seen(Mutex<Vec<(Verb, String, Option<u16>, f64)>>);
+struct Seen(Mutex<Vec<Report>>);
 
 impl RequestObserver for Seen {
     fn observed(&self, verb: Verb, resource: &str, code: Option<u16>, seconds: f64) {
