@@ -4,6 +4,7 @@ mod applications;
 mod discovery;
 mod failures;
 mod list;
+mod observe;
 mod repositories;
 mod server;
 mod watch;
