@@ -1,4 +1,5 @@
 //! Against a real kube-apiserver.
 
+mod own_writes;
 mod smoke;
 mod writes;
