@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod cli;
 mod engine;
+mod git;
 mod real;
+mod render;
+mod store;
 mod support;
+mod tidy;
 mod wire;

@@ -10,35 +10,12 @@ use super::path::ResourcePath;
 use crate::engine::effect::Delete;
 use crate::engine::event::{DeleteOutcome, RequestErrorReason};
 
-/// What becomes of an object's dependents (`propagationPolicy`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Propagation {
-    /// They go first; Argo CD's default.
-    #[default]
-    Foreground,
-    /// They are collected after it.
-    Background,
-    /// They stay.
-    Orphan,
-}
-
-impl Propagation {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Foreground => "Foreground",
-            Self::Background => "Background",
-            Self::Orphan => "Orphan",
-        }
-    }
-}
-
 /// Deletes an object with its uid and resource version as preconditions: what changed or was made anew since the
 /// decision is not deleted. A kind that is not served any more is an error, not "not found": it may come back.
 pub async fn delete(
     client: &Client,
     context: &WriteContext,
     resource: &ResourcePath,
-    propagation: Propagation,
     delete: &Delete,
 ) -> DeleteOutcome {
     let path = match resource.object(&delete.key.namespace, &delete.key.name) {
@@ -48,7 +25,7 @@ pub async fn delete(
     let options = json!({
         "apiVersion": "v1",
         "kind": "DeleteOptions",
-        "propagationPolicy": propagation.as_str(),
+        "propagationPolicy": delete.propagation.as_str(),
         "preconditions": {"uid": delete.uid, "resourceVersion": delete.resource_version.to_string()},
     });
     let call = Call::new(Method::DELETE, path, context.timeout)

@@ -66,10 +66,9 @@ impl RetryPolicy {
         let max = read("maxDuration", backoff.and_then(|backoff| backoff.max_duration.as_ref()), DEFAULT_MAX_DURATION)?;
         let factor = match backoff.and_then(|backoff| backoff.factor) {
             None => DEFAULT_FACTOR,
-            Some(factor) => u32::try_from(factor)
-                .ok()
-                .filter(|factor| *factor >= 1)
-                .ok_or(RetryPolicyError::Factor(factor))?,
+            Some(factor) => {
+                u32::try_from(factor).ok().filter(|factor| *factor >= 1).ok_or(RetryPolicyError::Factor(factor))?
+            }
         };
         let max = if max.is_zero() { LONGEST_WAIT } else { max.min(LONGEST_WAIT) };
         Ok(Self { limit, duration, factor, max })

@@ -92,12 +92,15 @@ mod tests {
     use serde_json::json;
 
     fn entry(manager: &str, operation: &str, time: &str, fields: &str) -> String {
-        format!(r#"{{"manager":"{manager}","operation":"{operation}","apiVersion":"v1","time":"{time}","fieldsV1":{fields}}}"#)
+        format!(
+            r#"{{"manager":"{manager}","operation":"{operation}","apiVersion":"v1","time":"{time}","fieldsV1":{fields}}}"#
+        )
     }
 
     #[test]
     fn the_newest_is_first_and_removals_are_last() {
-        let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1", "b": "2", "c": "3", "d": "4"}});
+        let manifest =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1", "b": "2", "c": "3", "d": "4"}});
         let managed_fields = format!(
             "[{},{},{},{}]",
             entry("driftless", "Apply", "2026-01-01T00:00:00Z", r#"{"f:data":{"f:a":{}}}"#),
@@ -105,13 +108,18 @@ mod tests {
             entry("new", "Apply", "2026-01-03T00:00:00Z", r#"{"f:data":{"f:b":{},"f:c":{},"f:z":{}}}"#),
             entry("elsewhere", "Update", "2026-01-04T00:00:00Z", r#"{"f:data":{".":{},"f:a":{},"f:z":{}}}"#),
         );
-        let shown: Vec<_> =
-            blame(&manifest, &managed_fields).into_iter().map(|blame| (blame.manager.map(String::from), blame.paths)).collect();
+        let shown: Vec<_> = blame(&manifest, &managed_fields)
+            .into_iter()
+            .map(|blame| (blame.manager.map(String::from), blame.paths))
+            .collect();
         let expected: [(Option<&str>, &[&str]); 3] =
             [(Some("new"), &[".data.b", ".data.c"]), (Some("old"), &[".data.b"]), (None, &[".data.d"])];
         assert_eq!(shown.len(), expected.len());
         for ((manager, paths), (expected_manager, expected_paths)) in shown.iter().zip(expected) {
-            assert_eq!((manager.as_deref(), paths.as_slice()), (expected_manager, expected_paths.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>().as_slice()));
+            assert_eq!(
+                (manager.as_deref(), paths.as_slice()),
+                (expected_manager, expected_paths.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>().as_slice())
+            );
         }
     }
 
@@ -119,7 +127,8 @@ mod tests {
     fn paths_and_managers_are_bounded() {
         let data: serde_json::Map<String, Value> = (0..1000).map(|n| (format!("k{n}"), json!("1"))).collect();
         let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data});
-        let many: Vec<_> = (0..100).map(|n| entry(&format!("m{n}"), "Apply", "2026-01-01T00:00:00Z", r#"{"f:data":{}}"#)).collect();
+        let many: Vec<_> =
+            (0..100).map(|n| entry(&format!("m{n}"), "Apply", "2026-01-01T00:00:00Z", r#"{"f:data":{}}"#)).collect();
         let blames = blame(&manifest, &format!("[{}]", many.join(",")));
         assert_eq!(blames.len(), MAX_MANAGERS);
         assert!(blames.iter().all(|blame| blame.paths.len() == Blame::MAX_PATHS));
@@ -129,7 +138,10 @@ mod tests {
     #[test]
     fn a_secret_shows_no_key_values() {
         let manifest = json!({"apiVersion": "v1", "kind": "Secret", "x": [{"name": "hunter2", "v": 1}]});
-        let managed_fields = format!("[{}]", entry("m", "Update", "2026-01-01T00:00:00Z", r#"{"f:x":{"k:{\"name\":\"hunter2\"}":{".":{}}}}"#));
+        let managed_fields = format!(
+            "[{}]",
+            entry("m", "Update", "2026-01-01T00:00:00Z", r#"{"f:x":{"k:{\"name\":\"hunter2\"}":{".":{}}}}"#)
+        );
         let shown = format!("{:?}", blame(&manifest, &managed_fields));
         assert!(shown.contains(".x[…]") && !shown.contains("hunter2"), "{shown}");
     }

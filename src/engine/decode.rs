@@ -2,7 +2,8 @@
 //!
 //! One pass over the text: `metadata.managedFields` (a third of a Deployment) is stepped over and borrowed, the rest
 //! becomes one JSON tree that lives until the footprint and the health are taken. Of the entries of managedFields only
-//! our own is read. A Deployment of 3.5 kB takes some 40 µs on a 2-core machine.
+//! our own is read. That takes about 1.6 times as long as parsing the text into a JSON tree: 23 µs for a Deployment of
+//! 3.2 kB, 5 µs for a ConfigMap of 0.9 kB (optimized build, one core of a shared machine).
 
 use std::fmt;
 use std::sync::Arc;
@@ -245,7 +246,9 @@ mod tests {
 
     #[test]
     fn sparse_metadata_is_enough() {
-        let live = decoded(&json!({"metadata": {"name": "n", "uid": "u", "annotations": null, "labels": {"driftless.dev/instance": 7}}}));
+        let live = decoded(
+            &json!({"metadata": {"name": "n", "uid": "u", "annotations": null, "labels": {"driftless.dev/instance": 7}}}),
+        );
         let live = live.unwrap();
         assert_eq!((live.key.namespace.as_ref(), live.resource_version), ("", 0));
         assert_eq!((live.tracking, live.instance, live.stamp), (None, None, None));
@@ -253,8 +256,14 @@ mod tests {
 
     #[test]
     fn unreadable_managed_fields_are_no_footprint() {
-        for managed_fields in [json!([{}]), json!([]), json!("x"), json!([{"manager": "driftless", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"?": 1}}])] {
-            let live = decoded(&json!({"metadata": {"name": "n", "uid": "u", "managedFields": managed_fields}})).unwrap();
+        for managed_fields in [
+            json!([{}]),
+            json!([]),
+            json!("x"),
+            json!([{"manager": "driftless", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"?": 1}}]),
+        ] {
+            let live =
+                decoded(&json!({"metadata": {"name": "n", "uid": "u", "managedFields": managed_fields}})).unwrap();
             assert_eq!(live.footprint, None);
         }
     }

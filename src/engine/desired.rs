@@ -52,7 +52,7 @@ impl fmt::Display for Origin {
 }
 
 /// One object that an application desires.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredObject {
     /// Which object; the namespace is filled in.
     pub key: ObjectKey,
@@ -102,6 +102,9 @@ pub struct RenderInputs {
     /// Path in the repository, and the id of the blob or tree found there; `None`: nothing was there.
     #[serde(rename = "r")]
     pub reads: Vec<(Arc<str>, Option<Arc<str>>)>,
+    /// Kinds of the objects that came out, ordered: their scopes are part of `options`.
+    #[serde(rename = "k", default)]
+    pub kinds: Vec<Gvk>,
 }
 
 /// What a set is made for.

@@ -7,6 +7,7 @@ use super::application::Source;
 use super::desired::RenderInputs;
 use super::hash::Hash;
 use super::ids::{AppKey, Epoch, Gvk, ObjectKey, RepoKey, Revision};
+use super::options::Propagation;
 use super::record::StoreOp;
 use super::status::ApplicationStatus;
 
@@ -120,6 +121,8 @@ pub struct Render {
     pub namespace: Arc<str>,
     /// Commit.
     pub revision: Revision,
+    /// Full name of the ref that named the commit, from which it can be fetched; `None`: only by its id.
+    pub reference: Option<Arc<str>>,
     /// Inputs of the rendering whose result the engine has; `None`: it has none, or wants a fresh one.
     pub previous: Option<Arc<RenderInputs>>,
 }
@@ -204,6 +207,8 @@ pub struct Delete {
     pub uid: Arc<str>,
     /// `metadata.resourceVersion` that the decision was made on.
     pub resource_version: u64,
+    /// What becomes of its dependents.
+    pub propagation: Propagation,
     /// Fencing.
     pub epoch: Epoch,
 }

@@ -21,11 +21,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::blame::{is_secret, named, note};
-use super::fields::{self, Entry, agrees, key_of};
+use super::fields::{self, Entry, agrees, is_part, key_of};
 use super::leftover::guard;
 use super::live::Blame;
 use super::ownership::{Lost, api_version, lost_with};
-use super::path::{FieldPath, Step, at, escaped, is_part, resolve};
+use super::path::{FieldPath, Step, at, escaped, resolve};
 
 /// Unions of Kubernetes' own API with fields beside their arms, by the name of the field that holds them, and their arms.
 const UNIONS: [(&str, &[&str]); 5] = [
@@ -36,6 +36,10 @@ const UNIONS: [(&str, &[&str]); 5] = [
     ("updateStrategy", &["rollingUpdate"]),
 ];
 const PROBE: [&str; 4] = ["exec", "grpc", "httpGet", "tcpSocket"];
+
+/// How many lost fields are looked into, and how long a list may be: what a person edits by hand is well below.
+const MAX_LOST: usize = 64;
+const MAX_ITEMS: usize = 256;
 
 /// What is to be removed before an apply can undo an edit.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,9 +145,12 @@ impl<'s> Search<'s> {
     /// Items whose key was edited.
     fn list_items(&self, lost: &[Lost<'_>], edits: &mut Edits<'s>) {
         let mut claims: BTreeMap<(String, usize), Vec<Claim<'s>>> = BTreeMap::new();
-        for lost in lost {
+        for lost in lost.iter().take(MAX_LOST) {
             let Some((list, Step::Key(key))) = lost.path.split_last() else { continue };
             let Some((pointer, Value::Array(items))) = resolve(self.object, list) else { continue };
+            if items.len().max(self.wanted(list).len()) > MAX_ITEMS {
+                continue;
+            }
             let edited = |item| Some((item, self.editor(lost.value, key, list, item)?));
             let mut edited = items.iter().enumerate().filter_map(|(index, item)| Some((index, edited(item)?)));
             let (Some((index, (item, writer))), None) = (edited.next(), edited.next()) else { continue };
@@ -166,8 +173,12 @@ impl<'s> Search<'s> {
 
     /// Who made `item` of the list at `list` out of the lost item `ours` with the key `key`; `None` if that can't be told.
     fn editor(&self, ours: &Value, key: &Map<String, Value>, list: &[Step], item: &Value) -> Option<&'s Entry<'s>> {
-        let theirs = key_of(item, &self.key_names(list))?;
-        if self.wanted(list).iter().any(|wanted| wanted != ours && agrees(wanted, &theirs)) {
+        let names = self.key_names(list);
+        let theirs = key_of(item, &names)?;
+        // An item under our own key needs no help; nor is one that Git wants under its key an edited one. Of ours a key field
+        // with a default may have been edited (`protocol`), if the manifest leaves it out.
+        let is_another = |wanted: &Value| wanted != ours || names.len() == key.len();
+        if self.wanted(list).iter().any(|wanted| is_another(wanted) && agrees(wanted, &theirs)) {
             return None;
         }
         let path: Vec<_> = list.iter().cloned().chain([Step::Key(theirs.fields()?.clone())]).collect();
@@ -206,7 +217,7 @@ impl<'s> Search<'s> {
 
     /// Arms of unions that were swapped.
     fn arms(&self, lost: &[Lost<'_>], edits: &mut Edits<'s>) {
-        for lost in lost {
+        for lost in lost.iter().take(MAX_LOST) {
             // The outermost part of the path that the object has not; the field itself if it has all of it.
             let steps = &lost.path.0;
             let is_absent = |end: &usize| steps.get(..*end).is_some_and(|path| resolve(self.object, path).is_none());
@@ -231,7 +242,8 @@ impl<'s> Search<'s> {
         let arms: Vec<&String> = match (known, extra.as_slice()) {
             (Some((_, arms)), _) => extra.into_iter().filter(|name| arms.contains(&name.as_str())).collect(),
             (None, [one]) => {
-                let is_arm = matches!(union.last(), Some(Step::Key(_))) || found.get(*one).is_some_and(Value::is_object);
+                let is_arm =
+                    matches!(union.last(), Some(Step::Key(_))) || found.get(*one).is_some_and(Value::is_object);
                 let gone = wanted.keys().filter(|name| !found.contains_key(*name)).count();
                 if is_arm && !present && gone == 1 { vec![*one] } else { Vec::new() }
             }
@@ -280,3 +292,7 @@ fn contains(found: &Value, wanted: &Value) -> bool {
         _ => found == wanted,
     }
 }
+
+#[cfg(test)]
+#[path = "escalation_tests.rs"]
+mod tests;

@@ -104,6 +104,8 @@ pub enum Event {
         /// What carries our instance label, or why that can't be told for every kind.
         result: Result<Vec<LiveObject>, RequestError>,
     },
+    /// The store can't be written any more.
+    StoreFailed,
     /// Nothing but time has passed.
     Tick,
 }

@@ -124,6 +124,21 @@ impl<'a> Node<'a> {
         found.ok().and_then(|at| self.children.get(at)).map(|(_, node)| node)
     }
 
+    /// The set below the list item with the key fields `key`, of which those with a default may be left out.
+    pub fn key(&self, key: &Map<String, Value>) -> Option<&Self> {
+        let is_complete = self.key_names()?.len() == key.len();
+        if is_complete {
+            let wanted = Keyed::new(Value::Object(key.clone()));
+            let found = self.children.binary_search_by(|(element, _)| match element {
+                Element::Key(key) => key.text.cmp(&wanted.text),
+                _ => Ordering::Less,
+            });
+            return found.ok().and_then(|at| self.children.get(at)).map(|(_, node)| node);
+        }
+        let agrees = |known: &Keyed| known.fields().is_some_and(|known| is_part(key, known));
+        self.keys().find(|(known, _)| agrees(known)).map(|(_, node)| node)
+    }
+
     /// The list keys here.
     pub fn keys(&self) -> impl Iterator<Item = (&Keyed, &Self)> {
         self.children.iter().filter_map(|(element, node)| match element {
@@ -140,9 +155,11 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// The names of the key fields of the list here, if any of its items is in the set.
+    /// The names of the key fields of the list here, ordered, if any of its items is in the set.
     pub fn key_names(&self) -> Option<Vec<&str>> {
-        self.keys().next()?.0.fields().map(|fields| fields.keys().map(String::as_str).collect())
+        let mut names: Vec<_> = self.keys().next()?.0.fields()?.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        Some(names)
     }
 
     /// Which list key of this set each of `items` has, by position.
@@ -155,8 +172,9 @@ impl<'a> Node<'a> {
         let Some(names) = self.key_names() else { return assigned };
         let by_text: HashMap<&[u8], usize> = keys.iter().enumerate().map(|(at, (key, _))| (&*key.text, at)).collect();
         let mut taken = vec![false; keys.len()];
+        let mut text = Vec::new();
         for (slot, item) in assigned.iter_mut().zip(items) {
-            let found = key_of(item, &names).and_then(|key| by_text.get(&*key.text).copied());
+            let found = key_text(item, &names, &mut text).and_then(|()| by_text.get(&*text).copied());
             if let Some(at) = found {
                 *slot = keys.get(at).copied();
                 if let Some(taken) = taken.get_mut(at) {
@@ -178,11 +196,29 @@ impl<'a> Node<'a> {
     }
 }
 
+/// Whether every field of `part` is in `whole`, with the same value. An empty part is part of nothing.
+pub fn is_part(part: &Map<String, Value>, whole: &Map<String, Value>) -> bool {
+    !part.is_empty() && part.iter().all(|(name, value)| whole.get(name) == Some(value))
+}
+
 /// The key of a list item that has all of the key fields `names`.
 pub fn key_of(item: &Value, names: &[&str]) -> Option<Keyed> {
     let fields: Option<Map<String, Value>> =
         names.iter().map(|name| Some(((*name).to_owned(), item.get(name)?.clone()))).collect();
     Some(Keyed::new(Value::Object(fields?)))
+}
+
+/// The canonical text of the same key, without making the key.
+fn key_text(item: &Value, names: &[&str], text: &mut Vec<u8>) -> Option<()> {
+    text.clear();
+    for (at, name) in names.iter().enumerate() {
+        text.push(if at == 0 { b'{' } else { b',' });
+        serde_json::to_writer(&mut *text, name).ok()?;
+        text.push(b':');
+        canonical(item.get(name)?, text);
+    }
+    text.push(b'}');
+    Some(())
 }
 
 /// Whether `item` has at least one of the key's fields, and the key's value in each that it has.
@@ -364,73 +400,5 @@ fn is_version_of(api_version: &str, gvk: &Gvk) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn node(text: &str) -> Node<'_> {
-        serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn members_are_leaves_and_dots() {
-        let set = node(r#"{"f:a":{},"f:b":{".":{},"f:c":{}},"f:d":{"f:e":{}}}"#);
-        let member = |name| set.field(name).map(|node| (node.member, node.is_leaf()));
-        assert_eq!(member("a"), Some((true, true)));
-        assert_eq!(member("b"), Some((true, false)));
-        assert_eq!(member("d"), Some((false, false)));
-        assert_eq!(member("z"), None);
-        assert!(!set.member);
-    }
-
-    #[test]
-    fn sets_are_equal_whatever_the_order_of_their_text() {
-        let one = node(r#"{"f:a":{},"k:{\"port\":80,\"protocol\":\"TCP\"}":{},"v:\"x\"":{},"i:1":{},"f:\"q":{}}"#);
-        let two = node(r#"{"f:\"q":{},"i:1":{},"v:\"x\"":{},"k:{\"protocol\":\"TCP\",\"port\":80}":{},"f:a":{}}"#);
-        assert_eq!(one, two);
-        assert!(one.field("\"q").is_some());
-    }
-
-    #[test]
-    fn unknown_elements_are_refused() {
-        for text in [r#"{"x:a":{}}"#, r#"{"f":{}}"#, r#"{"k:[]":{}}"#, r#"{"v:{":{}}"#, r#"{"i:x":{}}"#, "[]", r#"{"é":{}}"#] {
-            assert!(serde_json::from_str::<Node<'_>>(text).is_err(), "{text}");
-        }
-        assert_eq!(parse(r#"[{"manager":"driftless","fieldsV1":{"x:":{}}}]"#), vec![]);
-        assert_eq!(parse("null"), vec![]);
-        assert_eq!(parse("[{}]").len(), 1);
-    }
-
-    #[test]
-    fn items_find_their_keys() {
-        let set = node(
-            r#"{"k:{\"port\":53,\"protocol\":\"TCP\"}":{},"k:{\"port\":53,\"protocol\":\"UDP\"}":{},"k:{\"port\":80,\"protocol\":\"TCP\"}":{}}"#,
-        );
-        let assigned = |items: Value| -> Vec<Option<String>> {
-            let keys = set.assign(items.as_array().unwrap()).into_iter();
-            keys.map(|key| key.map(|(key, _)| String::from_utf8(key.text.clone()).unwrap())).collect()
-        };
-        let key = |port: u32, protocol: &str| Some(format!(r#"{{"port":{port},"protocol":"{protocol}"}}"#));
-        // The complete item takes its own key first, so that the one without a protocol gets the other.
-        assert_eq!(
-            assigned(json!([{"port": 53}, {"port": 53, "protocol": "UDP"}, {"port": 80}, {"port": 81}, {}, 7])),
-            [key(53, "TCP"), key(53, "UDP"), key(80, "TCP"), None, None, None]
-        );
-        assert_eq!(assigned(json!([{"port": 53, "protocol": "SCTP"}, {"protocol": "TCP", "port": 80}])), [None, key(80, "TCP")]);
-    }
-
-    #[test]
-    fn our_entry_is_the_apply_entry_in_the_version_that_was_asked_for() {
-        let text = r#"[
-            {"manager":"driftless","operation":"Update","apiVersion":"apps/v1","fieldsV1":{"f:a":{}}},
-            {"manager":"driftless","operation":"Apply","apiVersion":"apps/v1","subresource":"status","fieldsV1":{"f:b":{}}},
-            {"manager":"driftless","operation":"Apply","apiVersion":"apps/v1","time":"2026-01-01T00:00:00Z","fieldsV1":{"f:c":{}}},
-            {"manager":"x","operation":"Apply","apiVersion":"apps/v1"}]"#;
-        let gvk = |version: &str| Gvk::new("apps", version, "Deployment");
-        assert!(ours(text, &gvk("v1")).unwrap().field("c").is_some());
-        assert!(ours(text, &gvk("v1beta1")).is_none());
-        assert!(ours("[{}]", &gvk("v1")).is_none());
-        let entries = parse(text);
-        assert_eq!(entries.iter().map(|entry| entry.is_ours("apps/v1")).collect::<Vec<_>>(), [false, false, true, false]);
-    }
-}
+#[path = "fields_tests.rs"]
+mod tests;

@@ -24,29 +24,38 @@ use super::ids::Gvk;
 pub fn footprint(object: &Value, managed_fields: &str, gvk: &Gvk, key: &HashKey) -> Option<Hash> {
     let set = fields::ours(managed_fields, gvk)?;
     let secret = gvk.group.is_empty() && &*gvk.kind == "Secret";
-    let mut sink = Sink { hasher: if secret { Hasher::new_keyed(&key.0) } else { Hasher::new() }, number: Vec::new() };
+    let hasher = if secret { Hasher::new_keyed(&key.0) } else { Hasher::new() };
+    let mut sink = Sink { hasher, buffer: Vec::with_capacity(2 * FLUSH), number: Vec::new() };
     sink.set(&set, Some(object));
-    Some(Hash::cut(sink.hasher.finalize()))
+    Some(Hash::cut(sink.hasher.update(&sink.buffer).finalize()))
 }
+
+/// How many bytes are gathered for the hasher, which takes many small pieces slowly.
+const FLUSH: usize = 1024;
 
 struct Sink {
     hasher: Hasher,
+    buffer: Vec<u8>,
     number: Vec<u8>,
 }
 
 impl Sink {
     /// Every part begins with a tag byte and is of known length, so that no two sets write the same bytes.
     fn text(&mut self, tag: u8, text: &[u8]) {
-        self.hasher.update(&[tag]);
-        self.hasher.update(&(text.len() as u64).to_le_bytes());
-        self.hasher.update(text);
+        self.buffer.push(tag);
+        self.buffer.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        self.buffer.extend_from_slice(text);
+        if self.buffer.len() >= FLUSH {
+            self.hasher.update(&self.buffer);
+            self.buffer.clear();
+        }
     }
 
     fn set(&mut self, set: &Node<'_>, value: Option<&Value>) {
         if set.is_leaf() {
             return self.leaf(value);
         }
-        self.hasher.update(if set.member { b"." } else { b"{" });
+        self.buffer.push(if set.member { b'.' } else { b'{' });
         for (element, below) in set.children() {
             match element {
                 Element::Field(name) => {
@@ -64,7 +73,7 @@ impl Sink {
         if set.keys().next().is_some() {
             self.list(set, value);
         }
-        self.hasher.update(b"}");
+        self.buffer.push(b'}');
     }
 
     /// The items of a list, in the order in which they stand on the object.
@@ -99,9 +108,7 @@ impl Sink {
                 self.number = text;
             }
             // Absent counts as empty: the API server drops an empty map of ours from the object, but not from our entry.
-            None | Some(Value::Null | Value::Object(_) | Value::Array(_)) => {
-                self.hasher.update(b"-");
-            }
+            None | Some(Value::Null | Value::Object(_) | Value::Array(_)) => self.buffer.push(b'-'),
         }
     }
 }
@@ -149,7 +156,8 @@ mod tests {
             r#"{"f:spec":{"f:d":{"k:{\"n\":1}":{"f:n":{}}}}}"#,
             "{}",
         ];
-        let hashes: std::collections::BTreeSet<_> = sets.iter().map(|set| of("Pod", set, object.clone()).unwrap()).collect();
+        let hashes: std::collections::BTreeSet<_> =
+            sets.iter().map(|set| of("Pod", set, object.clone()).unwrap()).collect();
         assert_eq!(hashes.len(), sets.len());
     }
 

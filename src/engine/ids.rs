@@ -31,7 +31,7 @@ impl fmt::Display for AppKey {
 /// and so is the namespace of a cluster-scoped object.
 ///
 /// Displays as Argo CD writes it in a tracking id, `group/Kind:namespace/name`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectKey {
     /// API group; empty for the core group.
     pub group: Arc<str>,

@@ -4,13 +4,14 @@
 //! client-side tool that made the object before: its fields are then taken over by the rules of client-go's
 //! `util/csaupgrade`, and the next apply removes them. What any other manager holds is its own business, and reported.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::blame::{is_secret, writer};
-use super::fields::{self, Entry, Keyed, Node};
+use super::fields::{self, Entry, Keyed, Node, agrees, key_of};
 use super::names::FIELD_MANAGER;
 use super::ownership::{api_version, holds, nameable};
 use super::path::{FieldPath, Step, below, position};
@@ -89,10 +90,43 @@ pub fn describe(leftovers: &[Leftover]) -> Option<String> {
 /// A field that nobody holds is no leftover: the API server filled in its default.
 pub fn leftovers(old: &Value, new: &Value, answer: &Value) -> Vec<Leftover> {
     let entries = fields::of_object(answer);
-    let others: Vec<_> = entries.iter().filter(|entry| !entry.is_our_apply()).map(|entry| (entry, &entry.fields)).collect();
+    let others: Vec<_> =
+        entries.iter().filter(|entry| !entry.is_our_apply()).map(|entry| (entry, &entry.fields)).collect();
     let mut walk = Walk { path: Vec::new(), is_secret: is_secret(new), found: Vec::new() };
     walk.value(old, Some(new), Some(answer), &others);
     walk.found
+}
+
+/// The items of a list, by their keys.
+struct Items<'v> {
+    by_key: HashMap<Vec<u8>, &'v Value>,
+    /// Items that leave out a key field with a default.
+    incomplete: Vec<&'v Value>,
+    items: &'v [Value],
+    key_fields: usize,
+}
+
+impl<'v> Items<'v> {
+    fn new(items: &'v [Value], names: &[&str]) -> Self {
+        let mut found = Self { by_key: HashMap::new(), incomplete: Vec::new(), items, key_fields: names.len() };
+        for item in items {
+            match key_of(item, names) {
+                Some(key) => drop(found.by_key.insert(key.text, item)),
+                None => found.incomplete.push(item),
+            }
+        }
+        found
+    }
+
+    /// The item with these key fields; those with a default may be left out on either side.
+    fn find(&self, key: &Map<String, Value>) -> Option<&'v Value> {
+        if key.len() < self.key_fields {
+            return position(self.items, key).and_then(|at| self.items.get(at));
+        }
+        let key = Keyed::new(Value::Object(key.clone()));
+        let complete = self.by_key.get(&key.text);
+        complete.or_else(|| self.incomplete.iter().find(|item| agrees(item, &key))).copied()
+    }
 }
 
 type Holders<'e, 'a> = [(&'e Entry<'a>, &'e Node<'a>)];
@@ -105,7 +139,7 @@ struct Walk {
 
 impl Walk {
     fn value(&mut self, old: &Value, new: Option<&Value>, live: Option<&Value>, others: &Holders<'_, '_>) {
-        let Some(live) = live.filter(|_| !others.is_empty()) else { return };
+        let Some(live) = live.filter(|_| !others.is_empty() && new != Some(old)) else { return };
         match old {
             Value::Object(map) if !map.is_empty() => {
                 let members: Vec<_> = nameable(map, &self.path).collect();
@@ -121,16 +155,15 @@ impl Walk {
     }
 
     fn list(&mut self, old: &Value, items: &[Value], new: Option<&Value>, live: &Value, others: &Holders<'_, '_>) {
-        let array = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
-        let (new_items, live_items) = (new.map(array).unwrap_or_default(), array(live));
+        let new_items = new.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let live_items = live.as_array().map_or(&[][..], Vec::as_slice);
         if let Some(names) = others.iter().find_map(|(_, node)| node.key_names()) {
+            let (new_items, live_items) = (Items::new(new_items, &names), Items::new(live_items, &names));
             for item in items {
                 let key: Map<String, Value> =
                     names.iter().filter_map(|name| Some(((*name).to_owned(), item.get(name)?.clone()))).collect();
-                let find = |items: &[Value]| position(items, &key);
-                let new = find(&new_items).and_then(|at| new_items.get(at));
-                let live = find(&live_items).and_then(|at| live_items.get(at));
-                self.below(Step::Key(key.clone()), item, new, live, others);
+                let (new, live) = (new_items.find(&key), live_items.find(&key));
+                self.below(Step::Key(key), item, new, live, others);
             }
         } else if others.iter().any(|(_, node)| node.items().next().is_some()) {
             for item in items.iter().filter(|item| live_items.contains(item) && !new_items.contains(item)) {
@@ -177,10 +210,13 @@ pub fn csa_migration(answer: &Value, leftovers: &[Leftover]) -> Option<Value> {
         .flat_map(|leftover| leftover.owners.iter().map(|owner| owner.manager.as_str()))
         .collect();
     let mut entries = answer.pointer("/metadata/managedFields")?.as_array()?.clone();
-    let read = |entry: &Value| Entry::deserialize(entry).ok().map(|entry| {
-        let is_tool = entry.operation == "Update" && entry.subresource.is_empty() && tools.contains(&entry.manager.as_ref());
-        (entry.is_ours(api_version(answer)), is_tool)
-    });
+    let read = |entry: &Value| {
+        Entry::deserialize(entry).ok().map(|entry| {
+            let is_tool =
+                entry.operation == "Update" && entry.subresource.is_empty() && tools.contains(&entry.manager.as_ref());
+            (entry.is_ours(api_version(answer)), is_tool)
+        })
+    };
     let kinds: Option<Vec<_>> = entries.iter().map(read).collect();
     let kinds = kinds?;
     let ours = kinds.iter().position(|(is_ours, _)| *is_ours)?;
@@ -194,7 +230,8 @@ pub fn csa_migration(answer: &Value, leftovers: &[Leftover]) -> Option<Value> {
         }
     }
     *entries.get_mut(ours)?.get_mut("fieldsV1")? = united;
-    let kept: Vec<_> = entries.into_iter().zip(&kinds).filter(|(_, (_, is_tool))| !is_tool).map(|(entry, _)| entry).collect();
+    let kept: Vec<_> =
+        entries.into_iter().zip(&kinds).filter(|(_, (_, is_tool))| !is_tool).map(|(entry, _)| entry).collect();
     let mut patch = guard(answer)?;
     patch.push(json!({"op": "replace", "path": "/metadata/managedFields", "value": kept}));
     Some(Value::Array(patch))
@@ -237,7 +274,11 @@ mod tests {
             (json!({"f:a": {}}), json!({"f:a": {"f:b": {}}}), json!({"f:a": {".": {}, "f:b": {}}})),
             (json!({"f:a": {"f:b": {}}}), json!({"f:a": {}}), json!({"f:a": {".": {}, "f:b": {}}})),
             (json!({"f:a": {}}), json!({"f:a": {}}), json!({"f:a": {}})),
-            (json!({"f:a": {".": {}, "f:b": {}}}), json!({"f:a": {"f:c": {}}}), json!({"f:a": {".": {}, "f:b": {}, "f:c": {}}})),
+            (
+                json!({"f:a": {".": {}, "f:b": {}}}),
+                json!({"f:a": {"f:c": {}}}),
+                json!({"f:a": {".": {}, "f:b": {}, "f:c": {}}}),
+            ),
         ];
         for (mut into, from, expected) in cases {
             unite(&mut into, &from);
@@ -263,10 +304,15 @@ mod tests {
             "apiVersion": "v1", "kind": "X", "metadata": {"name": "n"},
             "a": 1, "m": {"x": 1, "y": 1}, "l": [{"n": 1, "v": 1}, {"n": 2, "v": 2}], "s": ["p", "q"], "t": ["z"], "gone": 1,
         });
-        let new = json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "n"}, "m": {}, "l": [{"n": 1}], "s": ["q"]});
+        let new =
+            json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "n"}, "m": {}, "l": [{"n": 1}], "s": ["q"]});
         let answer = object(json!([
             entry("driftless", "Apply", json!({"f:m": {}})),
-            entry("k", "Update", json!({"f:a": {}, "f:m": {"f:x": {}}, "f:l": {"k:{\"n\":1}": {"f:v": {}}, "k:{\"n\":2}": {".": {}, "f:n": {}}}})),
+            entry(
+                "k",
+                "Update",
+                json!({"f:a": {}, "f:m": {"f:x": {}}, "f:l": {"k:{\"n\":1}": {"f:v": {}}, "k:{\"n\":2}": {".": {}, "f:n": {}}}})
+            ),
             entry("j", "Apply", json!({"f:a": {}, "f:s": {"v:\"p\"": {}, "v:\"q\"": {}}, "f:t": {}})),
         ]));
         let found: Vec<_> = leftovers(&old, &new, &answer).iter().map(ToString::to_string).collect();
@@ -283,6 +329,19 @@ mod tests {
         );
         assert_eq!(leftovers(&old, &old, &answer), vec![]);
         assert_eq!(leftovers(&old, &new, &object(json!([]))), vec![]);
+    }
+
+    #[test]
+    fn an_item_that_only_leaves_out_a_default_did_not_leave_git() {
+        let old = json!({"apiVersion": "v1", "l": [{"n": 1, "p": "TCP", "v": 1}, {"n": 2, "v": 1}, {"n": 3, "v": 1}]});
+        let new = json!({"apiVersion": "v1", "l": [{"n": 1, "v": 1}, {"n": 2, "p": "TCP", "v": 1}]});
+        let item = json!({".": {}, "f:v": {}});
+        let key = |n: u32| format!(r#"k:{{"n":{n},"p":"TCP"}}"#);
+        let mut answer =
+            object(json!([entry("k", "Update", json!({"f:l": {key(1): item, key(2): item, key(3): item}}))]));
+        answer["l"] = json!([{"n": 1, "p": "TCP", "v": 1}, {"n": 2, "p": "TCP", "v": 1}, {"n": 3, "p": "TCP", "v": 1}]);
+        let found: Vec<_> = leftovers(&old, &new, &answer).iter().map(|leftover| leftover.path.clone()).collect();
+        assert_eq!(found, [".l[n=3].v"]);
     }
 
     #[test]
@@ -308,14 +367,23 @@ mod tests {
         assert_eq!(patch[1], json!({"op": "replace", "path": "/metadata/resourceVersion", "value": "5"}));
         let kept = patch[2]["value"].as_array().unwrap();
         assert_eq!(kept[0]["fieldsV1"], json!({"f:m": {}, "f:a": {}}));
-        let managers: Vec<_> = kept.iter().map(|entry| (entry["manager"].as_str().unwrap(), entry["subresource"].as_str())).collect();
-        let expected = [("driftless", None), ("kubectl-client-side-apply", Some("status")), ("kubectl-create", None), ("other", None)];
+        let managers: Vec<_> =
+            kept.iter().map(|entry| (entry["manager"].as_str().unwrap(), entry["subresource"].as_str())).collect();
+        let expected = [
+            ("driftless", None),
+            ("kubectl-client-side-apply", Some("status")),
+            ("kubectl-create", None),
+            ("other", None),
+        ];
         assert_eq!(managers, expected);
     }
 
     #[test]
     fn a_sentence_names_a_bounded_number() {
-        let leftover = |n: usize| Leftover { path: format!(".f{n}"), owners: vec![Owner { manager: "m".into(), operation: "Update".into() }] };
+        let leftover = |n: usize| Leftover {
+            path: format!(".f{n}"),
+            owners: vec![Owner { manager: "m".into(), operation: "Update".into() }],
+        };
         assert_eq!(describe(&[]), None);
         let text = describe(&(0..20).map(leftover).collect::<Vec<_>>()).unwrap();
         assert!(text.contains(".f7 (held by m by Update) and 12 more") && !text.contains(".f8"), "{text}");

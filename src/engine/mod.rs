@@ -5,17 +5,20 @@
 //! checks that nothing in this folder names a library that could break the rule.
 
 pub mod application;
+mod apps;
 pub mod backoff;
 pub mod blame;
 pub mod contest;
 pub mod decode;
 pub mod desired;
+mod diff;
 pub mod effect;
 pub mod escalation;
 pub mod event;
 pub mod fields;
 pub mod footprint;
 pub mod hash;
+mod heal;
 pub mod health;
 pub mod ids;
 pub mod lease;
@@ -23,14 +26,26 @@ pub mod leftover;
 pub mod live;
 pub mod manifest;
 pub mod names;
+mod observe;
 pub mod options;
 pub mod ownership;
 pub mod path;
+mod prune;
 pub mod record;
 pub mod redact;
+mod report;
+pub mod repository;
 pub mod revision;
 pub mod scope;
+pub mod semver;
+pub mod settings;
+mod sources;
+mod state;
 pub mod status;
+mod step;
+mod sync;
 pub mod time;
 pub mod tracking;
 pub mod view;
+
+pub use step::Engine;

@@ -35,6 +35,17 @@ pub enum Propagation {
     Orphan,
 }
 
+impl Propagation {
+    /// The name in Kubernetes' `DeleteOptions`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Foreground => "Foreground",
+            Self::Background => "Background",
+            Self::Orphan => "Orphan",
+        }
+    }
+}
+
 /// What an object's options ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ObjectOptions {

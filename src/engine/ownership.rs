@@ -8,9 +8,8 @@ use super::path::{FieldPath, Step, below};
 /// Fields that managedFields never names: they identify an object, or only the API server sets them
 /// (structured-merge-diff strips them from every set).
 const UNNAMED: [&str; 2] = ["apiVersion", "kind"];
-const UNNAMED_METADATA: [&str; 8] = [
-    "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink", "managedFields",
-];
+const UNNAMED_METADATA: [&str; 8] =
+    ["name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink", "managedFields"];
 
 /// Whether our own Apply entry covers every field of `manifest`: then the object was applied from a manifest with at least
 /// these fields, and nobody has changed one of them since. `managed_fields` is JSON text; text that can't be read covers
@@ -57,7 +56,10 @@ fn our_set<'e, 'a>(entries: &'e [Entry<'a>], manifest: &Value) -> Option<&'e Nod
 }
 
 /// The members of the map `value` at `path` that managedFields can name.
-pub(crate) fn nameable<'v>(value: &'v Map<String, Value>, path: &[Step]) -> impl Iterator<Item = (&'v String, &'v Value)> {
+pub(crate) fn nameable<'v>(
+    value: &'v Map<String, Value>,
+    path: &[Step],
+) -> impl Iterator<Item = (&'v String, &'v Value)> {
     let unnamed: &[&str] = match path {
         [] => &UNNAMED,
         [Step::Field(name)] if name == "metadata" => &UNNAMED_METADATA,
@@ -173,11 +175,12 @@ pub(crate) fn holds(value: &Value, theirs: &Node<'_>) -> bool {
         }
         Value::Array(items) if theirs.keys().next().is_some() => {
             let assigned = theirs.assign(items);
-            items.iter().zip(assigned).any(|(item, key)| key.is_some_and(|(_, below)| below.member || holds(item, below)))
+            items
+                .iter()
+                .zip(assigned)
+                .any(|(item, key)| key.is_some_and(|(_, below)| below.member || holds(item, below)))
         }
-        Value::Array(items) => {
-            items.iter().any(|item| theirs.items().any(|theirs| theirs.value == *item))
-        }
+        Value::Array(items) => items.iter().any(|item| theirs.items().any(|theirs| theirs.value == *item)),
         _ => true,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::fields::{Keyed, Node};
+use super::fields::{Keyed, Node, is_part};
 
 /// Longest key value that is printed, in characters.
 const MAX_KEY_VALUE: usize = 64;
@@ -90,10 +90,7 @@ pub fn below<'n, 'a>(set: &'n Node<'a>, step: &Step) -> Option<&'n Node<'a>> {
     }
     match step {
         Step::Field(name) => set.field(name),
-        Step::Key(fields) => {
-            let agrees = |key: &Keyed| key.fields().is_some_and(|key| is_part(fields, key));
-            set.keys().find(|(key, _)| agrees(key)).map(|(_, node)| node)
-        }
+        Step::Key(key) => set.key(key),
         Step::Item(value) => set.items().any(|item| item.text == value.text).then_some(set),
     }
 }
@@ -101,11 +98,6 @@ pub fn below<'n, 'a>(set: &'n Node<'a>, step: &Step) -> Option<&'n Node<'a>> {
 /// The set at the end of `path` below `set`, or the leaf on the way that stands for it.
 pub fn at<'n, 'a>(set: &'n Node<'a>, path: &[Step]) -> Option<&'n Node<'a>> {
     path.iter().try_fold(set, below)
-}
-
-/// Whether every field of `part` is in `whole`, with the same value.
-pub(crate) fn is_part(part: &Map<String, Value>, whole: &Map<String, Value>) -> bool {
-    !part.is_empty() && part.iter().all(|(name, value)| whole.get(name) == Some(value))
 }
 
 /// Where the item with the key fields `key` stands in `items`.
@@ -150,7 +142,10 @@ mod tests {
     #[test]
     fn paths_are_written_for_people() {
         let cases = [
-            (path(&[json!("spec"), json!("containers"), json!({"name": "web"}), json!("image")]), r#".spec.containers[name="web"].image"#),
+            (
+                path(&[json!("spec"), json!("containers"), json!({"name": "web"}), json!("image")]),
+                r#".spec.containers[name="web"].image"#,
+            ),
             (path(&[json!("ports"), json!({"port": 80, "protocol": "UDP"})]), r#".ports[port=80,protocol="UDP"]"#),
             (path(&[json!("metadata"), json!("annotations"), json!("a.b/c\"")]), r#".metadata.annotations["a.b/c\""]"#),
             (path(&[json!("tags"), json!(["hunter2"])]), ".tags[…]"),
@@ -165,7 +160,8 @@ mod tests {
 
     #[test]
     fn paths_resolve_to_values_and_pointers() {
-        let object = json!({"a/b": {"l": [{"port": 80, "protocol": "UDP"}, {"port": 81, "protocol": "TCP"}], "s": ["x", "y"]}});
+        let object =
+            json!({"a/b": {"l": [{"port": 80, "protocol": "UDP"}, {"port": 81, "protocol": "TCP"}], "s": ["x", "y"]}});
         let at = |steps: &[Value]| resolve(&object, &path(steps).0).map(|(pointer, _)| pointer);
         assert_eq!(at(&[json!("a/b"), json!("l"), json!({"port": 81})]).as_deref(), Some("/a~1b/l/1"));
         assert_eq!(at(&[json!("a/b"), json!("s"), json!(["y"])]).as_deref(), Some("/a~1b/s/1"));

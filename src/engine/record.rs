@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::desired::{RenderInputs, Stage};
+use super::desired::{DesiredObject, RenderInputs, Stage};
 use super::hash::Hash;
 use super::health::HealthCode;
 use super::ids::{AppKey, Gvk, ObjectKey, RepoKey, Revision};
@@ -35,9 +35,36 @@ pub struct ObjectRecord {
     /// The object as last seen; `None`: not in the cluster.
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveRecord>,
-    /// An apply may have been sent and not been answered.
-    #[serde(rename = "i", default, skip_serializing_if = "std::ops::Not::not")]
-    pub in_doubt: bool,
+}
+
+impl ObjectRecord {
+    /// A record of an object that `app` desires and that was never seen.
+    pub fn desired(app: AppKey, object: &DesiredObject) -> Self {
+        Self {
+            app,
+            version: object.version.clone(),
+            desired: Some(object.hash),
+            stage: object.stage,
+            no_prune: object.no_prune,
+            expected: None,
+            live: None,
+        }
+    }
+
+    /// Takes over what Git wants of the object now. Says whether anything changed.
+    pub fn adopt(&mut self, object: &DesiredObject) -> bool {
+        let before = (self.desired, self.stage, self.no_prune, self.version.clone());
+        if self.version != object.version {
+            // Hashes of two API versions don't compare, and the other version has a watch of its own.
+            self.expected = None;
+            self.live = None;
+        }
+        self.version = object.version.clone();
+        self.desired = Some(object.hash);
+        self.stage = object.stage;
+        self.no_prune = object.no_prune;
+        before != (self.desired, self.stage, self.no_prune, self.version.clone())
+    }
 }
 
 /// The footprint that an in-sync object has, valid for one desired hash (and API version, which is inside that hash).
@@ -95,6 +122,9 @@ pub struct ApplicationRecord {
     /// What rendering it read.
     #[serde(default)]
     pub inputs: Option<Arc<RenderInputs>>,
+    /// Objects that it desires and another application owns: they are not to be pruned, and it inherits them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<DesiredObject>,
 }
 
 /// The durable record of one repository.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ids::AppKey;
 use super::status::{Condition, HealthStatus, OperationState, SyncStatus};
@@ -33,8 +33,8 @@ pub struct View {
 }
 
 /// One application, without its objects.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ApplicationView {
     /// Namespace of the Application.
     pub namespace: String,
@@ -69,8 +69,8 @@ pub struct ApplicationView {
 }
 
 /// One object of an application.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ObjectView {
     /// API group.
     pub group: String,

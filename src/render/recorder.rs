@@ -61,7 +61,7 @@ impl<'t> Recorder<'t> {
 
     /// Everything that was looked up, with the hash of what else went in.
     pub fn finish(self, options: Hash) -> RenderInputs {
-        RenderInputs { options: Some(options), reads: self.reads.into_iter().collect() }
+        RenderInputs { options: Some(options), reads: self.reads.into_iter().collect(), kinds: Vec::new() }
     }
 }
 
@@ -137,7 +137,8 @@ mod tests {
     fn selections_of_another_version_are_a_change() {
         let tree = MemoryTree::of([("a.yaml", "x")]);
         for (query, found) in [("\0unknown\x001", "x y"), ("\0markers\x001", "xy")] {
-            let inputs = RenderInputs { options: None, reads: vec![(query.into(), Some(found.into()))] };
+            let inputs =
+                RenderInputs { options: None, reads: vec![(query.into(), Some(found.into()))], kinds: Vec::new() };
             assert!(!unchanged(&tree, &inputs).unwrap());
         }
     }

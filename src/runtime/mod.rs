@@ -1,1 +1,463 @@
-//! The one loop (event → step → effects), the executor, the clock, shutdown.
+//! The agent: puts the parts together, and runs the one loop (event → step → effects) until it is told to stop.
+
+mod clock;
+mod executor;
+mod journal;
+pub mod settings;
+mod sources;
+mod turn;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::clock::Clock;
+use self::executor::Executor;
+use self::journal::{Journal, RecentManifests};
+use self::settings::{Identity, Settings};
+use self::sources::{Installation, Sources};
+use self::turn::Turn;
+use crate::api::{ApiState, HealthState, Metrics, OBJECTS_QUEUE, Server};
+use crate::cluster::apply::ApplyContext;
+use crate::cluster::client::{ClientSettings, Clients};
+use crate::cluster::clock::Clocks;
+use crate::cluster::discovery::DiscoveryHandle;
+use crate::cluster::events::Recorder;
+use crate::cluster::fence::{InFlight, WriteContext};
+use crate::cluster::lease::{self, LeaseHandle};
+use crate::cluster::observe::{RequestObserver, Verb};
+use crate::cluster::watch::{Reader, WatchContext, WatchCounters, WatchSettings};
+use crate::cluster::{Namespaces, applications, hash_key, repositories};
+use crate::engine::Engine;
+use crate::engine::backoff::Backoff;
+use crate::engine::contest::ContestLimits;
+use crate::engine::event::Event;
+use crate::engine::hash::{Hash, HashKey};
+use crate::engine::record::StoreSnapshot;
+use crate::engine::settings::EngineSettings;
+use crate::engine::view::View;
+use crate::git::{GitLimits, Mirrors, SshSettings};
+use crate::render::RenderLimits;
+use crate::store::{Store, StoreOptions};
+
+/// Events that wait for the loop. A full queue slows the watches down, and nothing is lost.
+const EVENTS: usize = 1024;
+/// How long the end of writes under way and the release of the Lease are waited for.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Waits between tries of what has to work before the agent can begin.
+const STARTING: Backoff =
+    Backoff { initial: Duration::from_millis(200), factor: 2, max: Duration::from_secs(10), jitter: 20 };
+/// Namespace whose Applications have plain names in tracking ids, as with Argo CD's controller in its usual place.
+const CONTROL_NAMESPACE: &str = "argocd";
+
+/// Runs the agent until SIGTERM or SIGINT. Errors are of the settings or of this machine; an API server or a repository
+/// that can't be reached is waited for.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let stopped = stop_signal()?;
+    let (view, views) = watch::channel(Arc::new(View::default()));
+    let metrics = Arc::new(Metrics::new(views.clone()));
+    let health = HealthState::new();
+    let (objects, object_requests) = mpsc::channel(OBJECTS_QUEUE);
+    let state = ApiState { view: views, objects, health: health.clone(), metrics: metrics.clone() };
+    let server = Server::bind(settings.http.listen, settings.http.api_listen, state).await?;
+    let serving = CancellationToken::new();
+    let server = tokio::spawn(server.run(serving.clone()));
+
+    let observer = Arc::new(Observer(metrics.clone()));
+    let clients = Clients::connect(&client_settings(&settings), observer).await.context("the cluster can't be used")?;
+    let Some(begun) = Beginning::of(&settings, &clients, &stopped).await? else {
+        return Ok(());
+    };
+    health.set_store(begun.store.as_ref().map(|_| ()).map_err(Clone::clone));
+    let agent = Agent { settings, clients, stopped, health, metrics, clock: Clock::start() };
+    agent.run(begun, view, object_requests).await;
+    serving.cancel();
+    // The listeners close by themselves when the process ends.
+    let _ = tokio::time::timeout(DRAIN, server).await;
+    Ok(())
+}
+
+/// A token that is cancelled by SIGTERM or SIGINT.
+fn stop_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be handled")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be handled")?;
+    let token = CancellationToken::new();
+    let stopped = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stopped.cancel();
+    });
+    Ok(token)
+}
+
+/// Counts requests.
+struct Observer(Arc<Metrics>);
+
+impl RequestObserver for Observer {
+    fn observed(&self, verb: Verb, resource: &str, code: Option<u16>, seconds: f64) {
+        let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        self.0.observe_request(verb.as_str(), resource, code.unwrap_or_default(), duration);
+    }
+}
+
+/// What is there before the agent begins: the shared key, the served kinds, and the store.
+struct Beginning {
+    hash_key: HashKey,
+    discovery: Arc<DiscoveryHandle>,
+    /// The store, or why there is none.
+    store: Result<Arc<Store>, String>,
+    snapshot: StoreSnapshot,
+}
+
+impl Beginning {
+    /// Waits for the API server, and opens the store. `None`: the agent was stopped meanwhile.
+    async fn of(settings: &Settings, clients: &Clients, stopped: &CancellationToken) -> anyhow::Result<Option<Self>> {
+        let path = settings.store_file();
+        let opened = tokio::task::spawn_blocking(move || open_store(&path)).await??;
+        let (store, snapshot) = opened;
+        let discovery = DiscoveryHandle::new(clients.watch.clone());
+        let namespace = settings.namespace();
+        let timeout = settings.cluster.request_timeout;
+        for attempt in 0u32.. {
+            let key = hash_key::hash_key(&clients.write, namespace, timeout, rand::random);
+            let ready = async { tokio::try_join!(key, discovery.refresh()) };
+            let Some(result) = stopped.run_until_cancelled(ready).await else { return Ok(None) };
+            match result {
+                Ok((hash_key, _)) => return Ok(Some(Self { hash_key, discovery, store, snapshot })),
+                Err(error) => tracing::warn!(error = %error.message, "the API server can't be used yet"),
+            }
+            let pause = tokio::time::sleep(STARTING.delay(attempt, rand::random()));
+            if stopped.run_until_cancelled(pause).await.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Opens the store and reads what the engine starts from. A store that can't be used is set aside by the store itself.
+fn open_store(path: &Path) -> anyhow::Result<(Result<Arc<Store>, String>, StoreSnapshot)> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("the data folder {} can't be made", folder.display()))?;
+    }
+    let (store, report) = Store::open(path, &StoreOptions::default())
+        .with_context(|| format!("the store {} can't be opened", path.display()))?;
+    if let Some(aside) = &report.set_aside {
+        tracing::error!(
+            reason = %aside.reason,
+            kept = %aside.to.display(),
+            "the store could not be used and was set aside; it is rebuilt from Git and the cluster, and nothing is pruned until \
+             every kind was searched"
+        );
+    }
+    match store.load() {
+        Ok(snapshot) => Ok((Ok(Arc::new(store)), snapshot)),
+        Err(error) => {
+            tracing::error!(%error, "the store can't be read; going on without it");
+            Ok((Err(error.to_string()), StoreSnapshot::default()))
+        }
+    }
+}
+
+/// The agent, about to run.
+struct Agent {
+    settings: Settings,
+    clients: Clients,
+    stopped: CancellationToken,
+    health: HealthState,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+}
+
+impl Agent {
+    async fn run(
+        self,
+        begun: Beginning,
+        view: watch::Sender<Arc<View>>,
+        object_requests: mpsc::Receiver<crate::api::ObjectsRequest>,
+    ) {
+        let (events, received) = mpsc::channel(EVENTS);
+        let instance: Arc<str> = self.instance().into();
+        let in_flight = InFlight::default();
+        let (lease, elected) = self.election(begun.snapshot.epoch.clone(), in_flight.clone());
+        let elected = tokio::spawn(elected);
+        let reading = CancellationToken::new();
+        let cancel_git = Arc::new(AtomicBool::new(false));
+        let (executor, recent) = self.executor(&begun, &instance, &lease, in_flight, &reading, &cancel_git, &events);
+        let (journal, thread) = self.journal(&begun, recent, &events);
+
+        let mut first = Vec::new();
+        let engine = Engine::new(self.engine_settings(instance), begun.snapshot, self.clock.now(), &mut first);
+        let turn = Turn {
+            engine,
+            events: received,
+            objects: object_requests,
+            executor,
+            journal,
+            view,
+            health: self.health.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock,
+        };
+        let ending = CancellationToken::new();
+        let turning = tokio::spawn(turn.run(first, ending.clone()));
+        tokio::spawn(applications::run(
+            self.clients.watch.clone(),
+            namespaces(self.settings.application_namespaces()),
+            rand::random(),
+            events.clone(),
+            reading.clone(),
+        ));
+        tokio::spawn(tell_leadership(lease.clone(), events.clone()));
+        drop(events);
+
+        self.stopped.cancelled().await;
+        // No write begins from now on; those under way end, then the Lease is given back; what they brought is stored.
+        lease.shut_down();
+        if tokio::time::timeout(DRAIN, elected).await.is_err() {
+            tracing::warn!("the Lease could not be released in time; it expires by itself");
+        }
+        reading.cancel();
+        sources::cancel(&cancel_git);
+        ending.cancel();
+        finish(turning).await;
+        if let Some(thread) = thread {
+            finish(thread).await;
+        }
+    }
+
+    /// Installation id: by default it follows from the agent's namespace and Lease, which its replicas share.
+    fn instance(&self) -> String {
+        self.settings.cluster.instance.clone().unwrap_or_else(|| {
+            let name = format!("{}\n{}", self.settings.namespace(), self.settings.lease.lease_name);
+            let mut id = Hash::of(name.as_bytes()).to_string();
+            id.truncate(16);
+            id
+        })
+    }
+
+    fn election(
+        &self,
+        floor: Option<(String, i32)>,
+        in_flight: InFlight,
+    ) -> (LeaseHandle, impl Future<Output = ()> + Send + 'static) {
+        let host =
+            std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "driftless".into());
+        let settings = lease::LeaseSettings {
+            namespace: self.settings.namespace().to_owned(),
+            name: self.settings.lease.lease_name.clone(),
+            identity: format!("{host}_{:016x}", rand::random::<u64>()),
+            times: self.settings.lease.times().unwrap_or_default(),
+            floor,
+            seed: rand::random(),
+        };
+        lease::election(self.clients.lease.clone(), settings, Clocks::system(), in_flight)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is made once, here, and by its own part")]
+    fn executor(
+        &self,
+        begun: &Beginning,
+        instance: &Arc<str>,
+        lease: &LeaseHandle,
+        writes: InFlight,
+        reading: &CancellationToken,
+        cancel_git: &Arc<AtomicBool>,
+        events: &mpsc::Sender<Event>,
+    ) -> (Executor, RecentManifests) {
+        let (secrets, known_secrets) = watch::channel(Arc::default());
+        tokio::spawn(repositories::run(
+            self.clients.watch.clone(),
+            namespaces(self.settings.repository_secret_namespaces()),
+            WatchSettings::default(),
+            rand::random(),
+            secrets,
+            reading.clone(),
+        ));
+        let recent = RecentManifests::default();
+        let installation = Installation {
+            instance: instance.clone(),
+            control_namespace: CONTROL_NAMESPACE.into(),
+            hash_key: begun.hash_key.clone(),
+        };
+        let sources = Sources::new(
+            self.mirrors(),
+            self.render_limits(),
+            installation,
+            begun.discovery.clone(),
+            known_secrets,
+            (begun.store.as_ref().ok().cloned(), recent.clone()),
+            cancel_git.clone(),
+        );
+        let timeout = self.settings.write_timeout();
+        let (recorder, recording) = Recorder::new(self.clients.write.clone(), "driftless".into(), timeout);
+        tokio::spawn(recording);
+        let reader = Reader {
+            client: self.clients.watch.clone(),
+            discovery: begun.discovery.clone(),
+            instance: instance.clone(),
+            hash_key: begun.hash_key.clone(),
+        };
+        let on_warning = |key: &crate::engine::ids::ObjectKey, text: &str| tracing::info!(object = %key, "{text}");
+        let executor = Executor {
+            events: events.clone(),
+            client: self.clients.write.clone(),
+            context: ApplyContext {
+                write: WriteContext { fence: Arc::new(lease.fence()), timeout },
+                hash_key: begun.hash_key.clone(),
+                on_warning: Arc::new(on_warning),
+            },
+            watching: WatchContext {
+                reader,
+                settings: WatchSettings::default(),
+                seed: rand::random(),
+                events: events.clone(),
+                stopped: reading.clone(),
+                counters: Arc::new(WatchCounters::default()),
+            },
+            sources,
+            recorder,
+            writes,
+            metrics: self.metrics.clone(),
+            clock: self.clock,
+        };
+        (executor, recent)
+    }
+
+    fn journal(
+        &self,
+        begun: &Beginning,
+        recent: RecentManifests,
+        events: &mpsc::Sender<Event>,
+    ) -> (Option<Journal>, Option<JoinHandle<()>>) {
+        let Ok(store) = &begun.store else { return (None, None) };
+        let (health, events) = (self.health.clone(), events.downgrade());
+        let failed = move |error: String| {
+            tracing::error!(error, "the store can't be written; nothing is pruned from now on");
+            health.set_store(Err(error));
+            if let Some(events) = events.upgrade() {
+                // The loop may wait for this very thread: it must not wait for the loop.
+                tokio::runtime::Handle::try_current().map_or((), |handle| {
+                    handle.spawn(async move {
+                        let _ = events.send(Event::StoreFailed).await;
+                    });
+                });
+            }
+        };
+        let (journal, work) = Journal::new(store.clone(), recent, failed);
+        (Some(journal), Some(tokio::task::spawn_blocking(work)))
+    }
+
+    fn mirrors(&self) -> Mirrors {
+        let git = &self.settings.git;
+        let limits = GitLimits {
+            timeout: git.git_timeout,
+            max_transfer: git.git_max_transfer.0,
+            max_file: git.git_max_file_size.0,
+            max_entries: git.git_max_entries as usize,
+            max_depth: git.git_max_depth as usize,
+            max_packs: git.git_max_packs as usize,
+            max_mirrors: git.git_max_mirrors as usize,
+            local_repositories: self.settings.allow_local_repositories(),
+        };
+        let ssh = SshSettings { known_hosts: git.known_hosts.clone(), ..SshSettings::default() };
+        Mirrors::new(self.settings.git_folder(), limits).with_ssh(ssh)
+    }
+
+    fn render_limits(&self) -> RenderLimits {
+        let render = &self.settings.render;
+        RenderLimits {
+            max_file_size: render.render_max_file_size.0,
+            max_files: render.render_max_files as usize,
+            max_total_size: render.render_max_total_size.0,
+            max_folder_depth: render.render_max_folder_depth as usize,
+            max_objects: render.render_max_objects as usize,
+            max_object_size: usize::try_from(render.render_max_object_size.0).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn engine_settings(&self, instance: Arc<str>) -> EngineSettings {
+        let (git, sync) = (&self.settings.git, &self.settings.sync);
+        EngineSettings {
+            instance,
+            control_namespace: CONTROL_NAMESPACE.into(),
+            poll_interval: git.poll_interval,
+            poll_jitter: git.poll_jitter,
+            apply_concurrency: self.settings.cluster.apply_concurrency as usize,
+            prune_share_percent: sync.prune_guard_percent as usize,
+            prune_share_minimum: sync.prune_guard_min_objects as usize,
+            prune_wait: sync.prune_wait,
+            contest: ContestLimits {
+                burst: u16::try_from(sync.contest_heals).unwrap_or(u16::MAX),
+                window: sync.contest_window,
+                interval: sync.contest_min_pause,
+                max_interval: sync.contest_max_pause,
+                calm: sync.contest_calm,
+            },
+            ..EngineSettings::default()
+        }
+    }
+}
+
+/// Tells the loop whenever leadership is won or lost.
+async fn tell_leadership(lease: LeaseHandle, events: mpsc::Sender<Event>) {
+    let mut state = lease.state();
+    let mut told = None;
+    loop {
+        let (known, leadership) = {
+            let state = state.borrow_and_update();
+            (state.is_known(), state.leadership())
+        };
+        if known && told.as_ref() != Some(&leadership) {
+            told = Some(leadership.clone());
+            if events.send(Event::Leadership(leadership)).await.is_err() {
+                return;
+            }
+        }
+        if state.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits for a part to end. Its panic would have been logged by the runtime; there is nothing left to stop.
+async fn finish(task: JoinHandle<()>) {
+    if tokio::time::timeout(DRAIN, task).await.is_err() {
+        tracing::warn!("a part of the agent did not stop in time");
+    }
+}
+
+fn client_settings(settings: &Settings) -> ClientSettings {
+    match settings.identity() {
+        Identity::ServiceAccount => ClientSettings::default(),
+        Identity::Kubeconfig { file, context } => {
+            ClientSettings { kubeconfig: file.or_else(default_kubeconfig), context }
+        }
+    }
+}
+
+/// The kubeconfig that kubectl would use.
+fn default_kubeconfig() -> Option<PathBuf> {
+    let named = std::env::var_os("KUBECONFIG").filter(|name| !name.is_empty());
+    let usual = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".kube/config"));
+    named.map(PathBuf::from).or_else(usual)
+}
+
+fn namespaces(of: settings::Namespaces) -> Namespaces {
+    match of {
+        settings::Namespaces::All => Namespaces::All,
+        settings::Namespaces::Only(names) => Namespaces::These(names),
+    }
+}

@@ -7,5 +7,6 @@ mod hash_key;
 mod heal;
 mod lease;
 mod namespace;
+mod reading;
 mod script;
 mod status;

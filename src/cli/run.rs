@@ -1,0 +1,24 @@
+//! `driftless run`.
+
+use std::process::ExitCode;
+
+use super::error::CommandError;
+use super::logging;
+use crate::runtime::settings::{Settings, Surroundings};
+
+/// Most threads for blocking work (Git, rendering, the store) at the same time.
+const MAX_BLOCKING_THREADS: usize = 64;
+
+pub(super) fn run(mut settings: Settings) -> Result<ExitCode, CommandError> {
+    settings.surroundings = Surroundings::detect();
+    settings.check().map_err(CommandError::usage)?;
+    logging::start(&settings.log).map_err(CommandError::usage)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .thread_name("driftless")
+        .build()
+        .map_err(|error| CommandError::failure(format_args!("threads can't be started: {error}")))?;
+    runtime.block_on(crate::runtime::run(settings))?;
+    Ok(ExitCode::SUCCESS)
+}

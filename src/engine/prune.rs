@@ -1,0 +1,381 @@
+//! Deleting: what left Git, and what a deleted Application takes with it. Every rule that forbids a delete is here.
+//!
+//! The rules are those of the prune-safety list of the API server reference (3.3) and of DESIGN sections 5 and 7; each has
+//! a test in `tests/engine/prune.rs`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::application::{ALLOW_PRUNE, RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND};
+use super::effect::{Delete, Effect};
+use super::event::{DeleteOutcome, RequestErrorReason};
+use super::ids::{AppKey, ObjectKey};
+use super::live::Protection;
+use super::options::Propagation;
+use super::state::{App, Flight, Object, Owner, SyncPhase, Timer, Verdict, Watch, WatchState, watch_of};
+use super::step::{Engine, Step};
+
+/// Kinds that a prune leaves alone unless the live object says `Prune=true`: a mistake there takes much more with it than
+/// one object.
+const KEPT_KINDS: [(&str, &str); 5] = [
+    ("", "Namespace"),
+    ("", "PersistentVolume"),
+    ("", "PersistentVolumeClaim"),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"),
+    ("storage.k8s.io", "StorageClass"),
+];
+
+/// Why an object that left Git is not deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Spared {
+    /// For good, or until somebody changes the object: the reason for `PruneSkipped`.
+    Kept(&'static str),
+    /// Not now: something is under way or unknown.
+    NotYet,
+}
+
+/// Whether the object itself may be pruned. `desired_uids` are the uids of what the application desires.
+pub(super) fn spared(
+    key: &ObjectKey,
+    object: &Object,
+    watch: Option<&Watch>,
+    desired_uids: &BTreeSet<Arc<str>>,
+    no_prune: bool,
+) -> Option<Spared> {
+    let Some(live) = &object.record.live else { return Some(Spared::NotYet) };
+    let protection = Protection::from_bits(live.protection);
+    if object.owner() != Owner::Ours || !live.ours {
+        return Some(Spared::Kept("it does not carry this application's tracking id"));
+    }
+    if no_prune || object.record.no_prune || protection.no_prune {
+        return Some(Spared::Kept("Prune=false"));
+    }
+    if desired_uids.contains(&live.uid) {
+        return Some(Spared::Kept("it is desired under another kind"));
+    }
+    let kept = KEPT_KINDS.iter().any(|(group, kind)| *group == &*key.group && *kind == &*key.kind);
+    if kept && !protection.prune_allowed {
+        return Some(Spared::Kept(
+            "kinds like this are never pruned by default: annotate the object with \
+             argocd.argoproj.io/sync-options: Prune=true, or delete it by hand",
+        ));
+    }
+    let watched = watch.is_some_and(|watch| watch.state == WatchState::Synced && !watch.listing);
+    let lost = object.volatile.as_ref().is_some_and(|volatile| volatile.lost);
+    (!watched || lost || object.flight.is_some() || object.deleting()).then_some(Spared::NotYet)
+}
+
+impl Engine {
+    /// The last stage of a sync: what left Git is deleted, if nothing speaks against it.
+    pub(super) fn advance_pruning(&mut self, app: &mut App, step: &mut Step<'_>) {
+        let extras: Vec<ObjectKey> = app
+            .inventory
+            .iter()
+            .filter(|key| self.objects.get(*key).is_some_and(|object| object.verdict == Verdict::Extra))
+            .cloned()
+            .collect();
+        let wanted = app.sync.as_ref().is_some_and(|sync| sync.prune);
+        if extras.is_empty() || !wanted {
+            app.prune_since = None;
+            app.waiting = None;
+            app.condition(PRUNE_HELD, None, step.now.wall);
+            return self.finish_if_landed(app, step);
+        }
+        if let Err(held) = self.prune_allowed(app, &extras, step) {
+            return match held {
+                Held::Wait(why) => app.waiting = Some(why),
+                Held::Stop(why) => {
+                    app.condition(PRUNE_HELD, Some(why), step.now.wall);
+                    self.finish_if_landed(app, step);
+                }
+            };
+        }
+        app.condition(PRUNE_HELD, None, step.now.wall);
+        app.waiting = None;
+        let mut waits = false;
+        let uids = self.desired_uids(app);
+        let no_prune = app.plan.as_ref().is_ok_and(|plan| plan.options.no_prune);
+        for key in extras {
+            let Some(object) = self.objects.get(&key) else { continue };
+            if app.sync.as_ref().is_some_and(|sync| sync.results.contains_key(&key)) {
+                continue;
+            }
+            if self.claimed(&key) {
+                self.forget(app, &key, step);
+                continue;
+            }
+            let watch = self.watches.get(&watch_of(&key, &object.record.version));
+            match spared(&key, object, watch, &uids, no_prune) {
+                Some(Spared::Kept(why)) => app.record_result(&key, "PruneSkipped", Some(why.into())),
+                Some(Spared::NotYet) if object.deleting() => app.record_result(&key, "Pruned", None),
+                Some(Spared::NotYet) => waits = true,
+                None => waits |= !self.delete(app, &key, step),
+            }
+        }
+        if !waits {
+            self.finish_if_landed(app, step);
+        }
+    }
+
+    fn finish_if_landed(&mut self, app: &mut App, step: &mut Step<'_>) {
+        if app.sync.as_ref().is_some_and(|sync| sync.flying.is_empty() && sync.phase == SyncPhase::Pruning) {
+            let failed = app
+                .sync
+                .as_ref()
+                .map_or(0, |sync| sync.results.values().filter(|result| result.status == "SyncFailed").count());
+            self.finish(app, (failed > 0).then(|| format!("{failed} objects could not be pruned")), step);
+        }
+    }
+
+    /// Whether the application may prune these objects now.
+    fn prune_allowed(&mut self, app: &mut App, extras: &[ObjectKey], step: &mut Step<'_>) -> Result<(), Held> {
+        let Ok(plan) = &app.plan else { return Err(Held::Wait("the spec is invalid".into())) };
+        if !self.inventory_complete {
+            return Err(Held::Wait(
+                "a prune waits until every kind was searched for objects of this installation".into(),
+            ));
+        }
+        let revision = app.record.revision.clone();
+        let known = app.inventory.len();
+        let count = extras.len();
+        if count == known && !plan.allow_empty() {
+            return Err(Held::Stop(format!(
+                "nothing is left in Git: a sync would delete all {count} objects. Nothing is deleted; set \
+                 spec.syncPolicy.automated.allowEmpty if that is meant"
+            )));
+        }
+        let share = count * 100 > known * self.settings.prune_share_percent;
+        let short = revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
+        let allowed = app.observed.annotations.get(ALLOW_PRUNE).is_some_and(|allowed| {
+            allowed.len() >= short.len()
+                && revision.as_ref().is_some_and(|revision| revision.as_str().starts_with(&**allowed))
+        });
+        if share && known >= self.settings.prune_share_minimum && !allowed && !plan.allow_empty() {
+            return Err(Held::Stop(format!(
+                "{short} would delete {count} of {known} objects. Nothing is deleted; annotate the Application with \
+                 {ALLOW_PRUNE}={short} if that is meant"
+            )));
+        }
+        self.others_tried(app, step)
+    }
+
+    /// A prune waits, for a bounded time, until every application that reads the repository has tried the revision: what
+    /// moved to another application is handed over, not deleted.
+    fn others_tried(&mut self, app: &mut App, step: &mut Step<'_>) -> Result<(), Held> {
+        let (Ok(plan), Some((_, listing))) = (&app.plan, &app.target) else { return Ok(()) };
+        let behind: Vec<&AppKey> = self
+            .repos
+            .get(&plan.repo)
+            .into_iter()
+            .flat_map(|repo| &repo.apps)
+            .filter(|key| self.apps.get(*key).is_some_and(|other| other.tried < *listing && other.plan.is_ok()))
+            .collect();
+        let Some(first) = behind.first().map(|key| key.to_string()) else {
+            app.prune_since = None;
+            return Ok(());
+        };
+        let count = behind.len();
+        let since = *app.prune_since.get_or_insert(step.now.instant);
+        let until = since + self.settings.prune_wait;
+        if until <= step.now.instant {
+            return Ok(());
+        }
+        self.at(until, Timer::App(app.key().clone()));
+        Err(Held::Wait(format!("a prune waits for {count} applications of this repository, {first} first")))
+    }
+
+    /// Whether another application desires the object.
+    fn claimed(&self, key: &ObjectKey) -> bool {
+        self.apps.values().any(|app| app.claims.contains_key(key))
+    }
+
+    fn desired_uids(&self, app: &App) -> BTreeSet<Arc<str>> {
+        let desired = app.inventory.iter().filter_map(|key| self.objects.get(key));
+        desired
+            .filter(|object| object.record.desired.is_some())
+            .filter_map(|object| object.record.live.as_ref().map(|live| live.uid.clone()))
+            .collect()
+    }
+
+    /// Sends a delete. `false`: there is no place for it now.
+    fn delete(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) -> bool {
+        let now = step.now.instant;
+        let (Some(object), Some(epoch)) = (self.objects.get_mut(key), self.epoch) else { return false };
+        if object.flight.is_some() {
+            return false;
+        }
+        if let Some(at) = object.volatile.as_ref().and_then(|volatile| volatile.not_before).filter(|at| *at > now) {
+            self.at(at, Timer::App(app.key().clone()));
+            return false;
+        }
+        if self.lanes.syncing >= self.settings.apply_concurrency {
+            self.lanes.hungry.push_back(app.key().clone());
+            return false;
+        }
+        let Some(live) = &object.record.live else { return false };
+        let background = app.observed.deleting
+            && app.observed.finalizers.iter().any(|finalizer| finalizer == RESOURCES_FINALIZER_BACKGROUND);
+        let propagation = match &app.plan {
+            _ if background => Propagation::Background,
+            Ok(plan) => plan.options.propagation,
+            Err(_) => Propagation::default(),
+        };
+        let delete = Delete {
+            app: app.key().clone(),
+            key: key.clone(),
+            version: object.record.version.clone(),
+            uid: live.uid.clone(),
+            resource_version: live.resource_version,
+            propagation,
+            epoch,
+        };
+        object.flight = Some(Flight::Delete);
+        self.lanes.syncing += 1;
+        if let Some(sync) = &mut app.sync {
+            sync.flying.insert(key.clone());
+        }
+        step.emit(Effect::Delete(Box::new(delete)));
+        true
+    }
+
+    /// Answer to a delete.
+    pub(super) fn deleted(&mut self, key: &ObjectKey, outcome: DeleteOutcome, step: &mut Step<'_>) {
+        if self.objects.get(key).is_none_or(|object| object.flight != Some(Flight::Delete)) {
+            return;
+        }
+        self.land(key);
+        let Some(owner) = self.objects.get(key).map(|object| object.record.app.clone()) else { return };
+        let Some(mut app) = self.apps.remove(&owner) else { return };
+        if let Some(sync) = &mut app.sync {
+            sync.flying.remove(key);
+        }
+        match outcome {
+            DeleteOutcome::Accepted => {
+                self.counters.pruned += 1;
+                if let Some(object) = self.objects.get_mut(key) {
+                    let volatile = object.volatile();
+                    volatile.delete_accepted = true;
+                    volatile.deleting = true;
+                    volatile.failures = 0;
+                }
+                app.record_result(key, "Pruned", None);
+                let reason = if app.observed.deleting { "deleted with its Application" } else { "left Git" };
+                step.emit(app.notice(false, "Pruned", format!("{key} was deleted: it {reason}")));
+                self.audit(&app, key, "pruned", reason.to_owned(), step);
+            }
+            DeleteOutcome::NotFound => app.record_result(key, "Pruned", None),
+            DeleteOutcome::Conflict | DeleteOutcome::Fenced => {}
+            DeleteOutcome::Failed(error) => {
+                let passing = matches!(error.reason, RequestErrorReason::Transient { .. });
+                self.apps.insert(owner.clone(), app);
+                self.retry_object(key, &error, step);
+                let Some(taken) = self.apps.remove(&owner) else { return };
+                app = taken;
+                if !passing {
+                    app.record_result(key, "SyncFailed", Some(error.message.as_str().into()));
+                }
+            }
+        }
+        self.apps.insert(owner.clone(), app);
+        if let Some(object) = self.objects.get_mut(key)
+            && !object.volatile().delete_accepted
+        {
+            // Gone or changed: what it is now has to be seen before anything else is done to it.
+            object.volatile().lost = true;
+        }
+        self.reassess(key);
+        self.dirty.insert(owner);
+    }
+
+    /// A deleted Application with Argo CD's finalizer deletes its objects first, and keeps the finalizer until they are
+    /// gone. Without the finalizer they stay.
+    pub(super) fn advance_teardown(&mut self, app: &mut App, step: &mut Step<'_>) {
+        app.sync = None;
+        let finalizers = &app.observed.finalizers;
+        let ours = |name: &String| name == RESOURCES_FINALIZER || name == RESOURCES_FINALIZER_BACKGROUND;
+        if self.epoch.is_none() || app.left_alone().is_some() || !finalizers.iter().any(ours) {
+            return;
+        }
+        if !self.inventory_complete {
+            let why = "the deletion waits until every kind was searched for objects of this installation";
+            app.waiting = Some(why.into());
+            return;
+        }
+        let keys: Vec<ObjectKey> = app.inventory.iter().cloned().collect();
+        let mut remaining = 0usize;
+        for key in keys {
+            let Some(object) = self.objects.get(&key) else { continue };
+            let watch = self.watches.get(&watch_of(&key, &object.record.version));
+            let kept = app.plan.as_ref().is_ok_and(|plan| plan.options.no_delete);
+            let fate = teardown_fate(&key, object, watch, kept || self.claimed(&key));
+            match fate {
+                Fate::Leave => self.forget(app, &key, step),
+                Fate::Look => {
+                    remaining += 1;
+                    self.look(&key, step);
+                }
+                Fate::Wait => remaining += 1,
+                Fate::Delete => {
+                    remaining += 1;
+                    self.delete(app, &key, step);
+                }
+            }
+        }
+        app.waiting = (remaining > 0).then(|| format!("the deletion waits for {remaining} objects to be gone"));
+        if remaining == 0 {
+            app.status.release = true;
+            app.status.urgent = true;
+            app.status.dirty = true;
+        }
+    }
+}
+
+/// Condition of a prune that waits for a person.
+const PRUNE_HELD: &str = "SyncError/prune";
+
+/// Why an application does not prune.
+enum Held {
+    /// It goes on by itself.
+    Wait(String),
+    /// Somebody has to say that it is meant.
+    Stop(String),
+}
+
+/// What becomes of an object of an Application that is being deleted.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is gone, protected, not proven ours, or another application desires it.
+    Leave,
+    /// Find out whether it is there.
+    Look,
+    /// It is on its way out, or a request is under way.
+    Wait,
+    /// Delete it.
+    Delete,
+}
+
+fn teardown_fate(key: &ObjectKey, object: &Object, watch: Option<&Watch>, claimed: bool) -> Fate {
+    if object.flight.is_some() {
+        return Fate::Wait;
+    }
+    if object.volatile.as_ref().is_some_and(|volatile| volatile.lost) {
+        return Fate::Look;
+    }
+    let definition = &*key.group == "apiextensions.k8s.io" && &*key.kind == "CustomResourceDefinition";
+    let told =
+        watch.is_some_and(|watch| !watch.listing && matches!(watch.state, WatchState::Synced | WatchState::Unserved));
+    match &object.record.live {
+        None if told => Fate::Leave,
+        None => Fate::Wait,
+        Some(live) => {
+            let kept = definition || claimed || Protection::from_bits(live.protection).no_delete;
+            if kept || !live.ours || object.owner() != Owner::Ours {
+                Fate::Leave
+            } else if object.deleting() {
+                Fate::Wait
+            } else {
+                Fate::Delete
+            }
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! What people see: the Application's status, the published view, and when either is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::application::REFRESH;
+use super::effect::{Effect, WriteApplication};
+use super::event::{RequestError, RequestErrorReason};
+use super::health::HealthCode;
+use super::ids::{AppKey, ObjectKey};
+use super::state::{App, Object, ObjectResult, SyncPhase, Timer, Verdict, WatchState, watch_of};
+use super::status::{ApplicationStatus, ComparedTo, HealthStatus, ResourceResult, ResourceStatus, SyncStatus};
+use super::step::{Engine, Step};
+use super::view::{ApplicationView, ObjectView, View};
+
+/// How much longer a status waits while some of its objects are being looked into.
+const OPEN_FACTOR: u32 = 20;
+
+impl Engine {
+    /// Does for one application whatever its state asks for.
+    pub(super) fn advance(&mut self, app: &mut App, step: &mut Step<'_>) {
+        if app.left_alone().is_some() {
+            return;
+        }
+        if app.observed.deleting {
+            self.advance_teardown(app, step);
+        } else {
+            let invalid = app.plan.as_ref().err().cloned();
+            if let Some(message) = invalid {
+                app.condition("InvalidSpecError", Some(message), step.now.wall);
+                app.sync = None;
+            } else {
+                self.advance_rendering(app, step);
+                self.advance_sync(app, step);
+                let attention = std::mem::take(&mut app.attention);
+                for key in &attention {
+                    self.attend(app, key, step);
+                }
+            }
+            Self::finish_refresh(app);
+        }
+        self.watch_conditions(app, step);
+        self.write_status(app, step);
+    }
+
+    /// A refresh is done when a listing that began after it was asked for has been rendered, or has failed to.
+    fn finish_refresh(app: &mut App) {
+        let Some(wanted) = app.refresh else { return };
+        let idle = app.render == super::state::RenderState::Idle && !app.render_anew;
+        let done = app.plan.is_err() || (idle && (app.tried >= wanted || app.is_pinned()));
+        // What the refresh brought is applied first: one write tells it all.
+        if done && app.sync.is_none() {
+            app.refresh = None;
+            app.status.clear_refresh = true;
+            app.status.urgent = true;
+            app.status.dirty = true;
+        }
+    }
+
+    /// Kinds that can't be watched are told.
+    fn watch_conditions(&mut self, app: &mut App, step: &mut Step<'_>) {
+        let mut failed: BTreeMap<String, String> = BTreeMap::new();
+        if app.tally.of(Verdict::Unknown) > 0 {
+            for key in &app.inventory {
+                let Some(object) = self.objects.get(key).filter(|object| object.verdict == Verdict::Unknown) else {
+                    continue;
+                };
+                let watch = watch_of(key, &object.record.version);
+                if let Some(WatchState::Failed(error)) = self.watches.get(&watch).map(|watch| &watch.state) {
+                    failed.insert(watch.to_string(), error.clone());
+                }
+            }
+        }
+        let text = failed.iter().map(|(kind, error)| format!("{kind} can't be watched: {error}"));
+        let text: Vec<String> = text.collect();
+        let message = (!text.is_empty()).then(|| super::redact::truncate(text.join("; ")));
+        app.condition("ComparisonError/watch", message, step.now.wall);
+        let foreign = app.tally.of(Verdict::Foreign) as usize + app.claims.len();
+        let first = app.claims.keys().next().cloned().or_else(|| {
+            let foreign =
+                |key: &&ObjectKey| self.objects.get(*key).is_some_and(|object| object.verdict == Verdict::Foreign);
+            app.inventory.iter().find(foreign).cloned()
+        });
+        let message = first.filter(|_| foreign > 0).map(|first| {
+            format!(
+                "{foreign} objects belong to another application or installation and are not applied, {first} first"
+            )
+        });
+        app.condition("SharedResourceWarning/owner", message, step.now.wall);
+    }
+
+    /// Writes the status if it changed: at once where somebody waits for it, else after a moment in which changes gather.
+    fn write_status(&mut self, app: &mut App, step: &mut Step<'_>) {
+        let Some(epoch) = self.epoch.filter(|_| app.status.dirty && app.status.in_flight.is_none()) else { return };
+        let now = step.now.instant;
+        // While objects are being looked into, what could be said now would be said otherwise in a moment.
+        let open = app.tally.of(Verdict::Unknown) > 0 || app.record.revision.is_none() && app.conditions.is_empty();
+        let delay = self.settings.status_delay * if open { OPEN_FACTOR } else { 1 };
+        let since = *app.status.since.get_or_insert(now);
+        let due = if app.status.urgent { now } else { since + delay };
+        let due = app.status.not_before.map_or(due, |not_before| due.max(not_before));
+        if due > now {
+            self.at(due, Timer::App(app.key().clone()));
+            return;
+        }
+        app.status.dirty = false;
+        app.status.urgent = false;
+        app.status.since = None;
+        app.status.not_before = None;
+        let status = self.status(app, step);
+        let hash = status_hash(&status);
+        let changed = app.status.written != Some(hash) && status_hash(&app.observed.status) != hash;
+        let clear_operation = app.status.clear_operation && app.observed.operation.is_some();
+        let clear_refresh = app.status.clear_refresh && app.observed.annotations.contains_key(REFRESH);
+        app.status.clear_operation &= clear_operation;
+        app.status.clear_refresh &= clear_refresh;
+        let recording = app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Recording);
+        if !(changed || clear_operation || clear_refresh || app.status.release) {
+            if recording {
+                self.recorded(app, step);
+                self.dirty.insert(app.key().clone());
+            }
+            return;
+        }
+        let request = self.next_number();
+        app.status.in_flight = Some((request, recording));
+        app.status.written = Some(hash);
+        step.emit(Effect::WriteApplication(Box::new(WriteApplication {
+            app: app.key().clone(),
+            request,
+            uid: app.observed.uid.clone(),
+            resource_version: app.observed.resource_version,
+            status: changed.then(|| Box::new(status)),
+            clear_operation,
+            remove_annotation: clear_refresh.then_some(REFRESH),
+            remove_finalizers: app.status.release,
+            epoch,
+        })));
+    }
+
+    /// Answer to a write of an Application.
+    pub(super) fn application_written(
+        &mut self,
+        key: &AppKey,
+        request: u64,
+        result: Result<u64, RequestError>,
+        step: &mut Step<'_>,
+    ) {
+        let Some(mut app) = self.apps.remove(key) else { return };
+        if let Some((waited, recording)) = app.status.in_flight
+            && waited == request
+        {
+            app.status.in_flight = None;
+            match result {
+                Ok(resource_version) => {
+                    app.observed.resource_version = app.observed.resource_version.max(resource_version);
+                    app.failures = 0;
+                    if std::mem::take(&mut app.status.clear_operation) {
+                        app.observed.operation = None;
+                    }
+                    if std::mem::take(&mut app.status.clear_refresh) {
+                        app.observed.annotations.remove(REFRESH);
+                    }
+                    if recording {
+                        self.recorded(&mut app, step);
+                    }
+                }
+                Err(error) => self.write_failed(&mut app, &error, step),
+            }
+        }
+        self.apps.insert(key.clone(), app);
+        self.dirty.insert(key.clone());
+    }
+
+    fn write_failed(&mut self, app: &mut App, error: &RequestError, step: &mut Step<'_>) {
+        app.status.written = None;
+        app.status.dirty = true;
+        if error.reason == RequestErrorReason::NotFound {
+            // The Application is gone; its watch will say so.
+            app.status.dirty = false;
+            return;
+        }
+        // After a conflict the watch brings the newer state, mostly before this wait is over.
+        app.failures = app.failures.saturating_add(1);
+        let wait = match error.reason {
+            RequestErrorReason::Conflict => self.settings.status_delay.min(self.retry_delay(app.failures)),
+            _ => self.retry_delay(app.failures),
+        };
+        app.status.not_before = Some(step.now.instant + wait);
+        self.at(step.now.instant + wait, Timer::App(app.key().clone()));
+    }
+
+    /// The status as it is to be shown.
+    fn status(&self, app: &mut App, step: &Step<'_>) -> ApplicationStatus {
+        let now = step.now.wall;
+        let code = self.health(app);
+        let since = match app.health_since {
+            Some((known, since)) if known == code => since.to_string(),
+            _ => {
+                let before = &app.observed.status.health;
+                let since = match &before.last_transition_time {
+                    Some(since) if before.status == code.as_str() => since.clone(),
+                    _ => now.to_string(),
+                };
+                app.health_since = Some((code, super::time::Timestamp::parse(&since).unwrap_or(now)));
+                since
+            }
+        };
+        let sync = self.sync_status(app);
+        let before = &app.observed.status;
+        let compared_anew = before.sync.revision != sync.revision || app.status.clear_refresh;
+        let reconciled_at = if compared_anew { Some(now.to_string()) } else { before.reconciled_at.clone() };
+        ApplicationStatus {
+            health: HealthStatus { status: code.as_str().into(), message: None, last_transition_time: Some(since) },
+            conditions: app.conditions.values().cloned().collect(),
+            resources: app.inventory.iter().filter_map(|key| Some(resource(key, self.objects.get(key)?))).collect(),
+            operation_state: app.operation.clone(),
+            history: app.history.clone(),
+            reconciled_at,
+            source_type: app.record.revision.as_ref().map(|_| "Directory".to_owned()),
+            resource_health_source: None,
+            controller_namespace: before.controller_namespace.clone(),
+            sync,
+        }
+    }
+
+    fn sync_status(&self, app: &App) -> SyncStatus {
+        let broken = app.plan.is_err() || app.conditions.keys().any(|kind| kind.starts_with("ComparisonError"));
+        let invalid = app.conditions.contains_key("InvalidSpecError");
+        let open = app.tally.of(Verdict::Unknown) > 0 || app.record.revision.is_none();
+        let differing = [Verdict::Missing, Verdict::OutOfSync, Verdict::Drifted, Verdict::Extra, Verdict::Foreign];
+        let differs = differing.iter().any(|verdict| app.tally.of(*verdict) > 0) || !app.claims.is_empty();
+        let status = if broken || invalid || open {
+            "Unknown"
+        } else if differs {
+            "OutOfSync"
+        } else {
+            "Synced"
+        };
+        let compared_to = match (&app.plan, &app.observed.spec) {
+            (Ok(plan), Ok(spec)) => {
+                Some(ComparedTo { source: Some((*plan.source).clone()), destination: spec.destination.clone() })
+            }
+            _ => None,
+        };
+        SyncStatus {
+            status: status.into(),
+            revision: app.record.revision.as_ref().map(|revision| revision.to_string()),
+            compared_to,
+        }
+    }
+
+    /// The worst health of the objects; missing ones count only if nothing is there (Argo CD's rule).
+    fn health(&self, app: &App) -> HealthCode {
+        let has = |code| app.tally.health(code) > 0;
+        let any_live = app.inventory.len() > app.tally.health(HealthCode::Missing) as usize;
+        [HealthCode::Unknown, HealthCode::Degraded, HealthCode::Progressing, HealthCode::Suspended]
+            .into_iter()
+            .find(|code| has(*code))
+            .unwrap_or(if has(HealthCode::Missing) && !any_live { HealthCode::Missing } else { HealthCode::Healthy })
+    }
+
+    /// Applications that may look different since the last call.
+    pub fn take_changed(&mut self) -> BTreeSet<AppKey> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// The published view. Applications that did not change since `last` are shared with it.
+    pub fn view(&self, last: &View, changed: &BTreeSet<AppKey>) -> View {
+        let mut applications = last.applications.clone();
+        if !changed.is_empty() {
+            let known = Arc::make_mut(&mut applications);
+            for key in changed {
+                match self.apps.get(key) {
+                    Some(app) => known.insert(key.clone(), Arc::new(self.application_view(app))),
+                    None => known.remove(key),
+                };
+            }
+        }
+        let pending = self.watches.iter().filter(|(_, watch)| watch.state == WatchState::Pending);
+        View {
+            leader: self.epoch.is_some(),
+            lease_known: self.lease_known,
+            epoch: self.epoch.map(|epoch| epoch.0),
+            applications_listed: self.applications_listed,
+            watches_pending: pending.map(|(watch, _)| watch.to_string()).collect(),
+            watches: self.watches.len(),
+            inventory_complete: self.inventory_complete,
+            applications,
+            counters: self.counters,
+        }
+    }
+
+    fn application_view(&self, app: &App) -> ApplicationView {
+        let spec = app.observed.spec.as_ref().ok();
+        let source = spec.and_then(|spec| spec.source.as_ref());
+        let text = |field: Option<&String>| field.cloned().unwrap_or_default();
+        let since = app.health_since.map(|(_, since)| since.to_string());
+        ApplicationView {
+            namespace: app.key().namespace.to_string(),
+            name: app.key().name.to_string(),
+            project: spec.map(|spec| spec.project.clone()).unwrap_or_default(),
+            repo_url: app.plan.as_ref().map(|plan| plan.repo.to_string()).unwrap_or_default(),
+            path: text(source.and_then(|source| source.path.as_ref())),
+            target_revision: app.plan.as_ref().map(|plan| plan.target().to_owned()).unwrap_or_default(),
+            destination_namespace: text(spec.and_then(|spec| spec.destination.namespace.as_ref())),
+            sync: self.sync_status(app),
+            health: HealthStatus {
+                status: self.health(app).as_str().into(),
+                message: None,
+                last_transition_time: since,
+            },
+            conditions: app.conditions.values().cloned().collect(),
+            operation_state: app.operation.clone(),
+            waiting: match app.left_alone() {
+                Some(writer) => Some(format!("{writer} writes this Application's status; it is left alone")),
+                None => app.waiting.clone(),
+            },
+            objects: app.inventory.len(),
+            out_of_sync: app.inventory.len() - app.tally.of(Verdict::Synced) as usize,
+        }
+    }
+
+    /// The objects of an application, for readers; `None` if there is no such application.
+    pub fn object_views(&self, key: &AppKey) -> Option<Vec<ObjectView>> {
+        let app = self.apps.get(key)?;
+        Some(app.inventory.iter().filter_map(|key| Some(object_view(key, self.objects.get(key)?))).collect())
+    }
+}
+
+fn health_status(object: &Object) -> Option<HealthStatus> {
+    let message = object.volatile.as_ref().and_then(|volatile| volatile.health_message.as_deref());
+    Some(HealthStatus {
+        status: object.health()?.as_str().into(),
+        message: message.map(str::to_owned),
+        last_transition_time: None,
+    })
+}
+
+fn drift_text(object: &Object) -> Option<String> {
+    let volatile = object.volatile.as_ref()?;
+    let parts = [
+        volatile.drift.as_deref(),
+        volatile.leftover.as_deref(),
+        volatile.error.as_deref().filter(|_| object.verdict != Verdict::Synced),
+    ];
+    let text: Vec<&str> = parts.into_iter().flatten().collect();
+    (!text.is_empty()).then(|| text.join("; "))
+}
+
+fn resource(key: &ObjectKey, object: &Object) -> ResourceStatus {
+    ResourceStatus {
+        group: key.group.to_string(),
+        version: object.record.version.to_string(),
+        kind: key.kind.to_string(),
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        status: object.verdict.sync_code().into(),
+        health: health_status(object),
+        requires_pruning: object.verdict == Verdict::Extra,
+        drift: drift_text(object),
+    }
+}
+
+fn object_view(key: &ObjectKey, object: &Object) -> ObjectView {
+    let volatile = object.volatile.as_deref();
+    ObjectView {
+        group: key.group.to_string(),
+        version: object.record.version.to_string(),
+        kind: key.kind.to_string(),
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        sync: match object.verdict {
+            Verdict::Missing => "Missing".into(),
+            verdict => verdict.sync_code().into(),
+        },
+        health: health_status(object),
+        drift: volatile.and_then(|volatile| volatile.drift.as_deref()).map(str::to_owned),
+        error: volatile.and_then(|volatile| volatile.error.as_deref()).map(str::to_owned),
+        requires_pruning: object.verdict == Verdict::Extra,
+        desired_hash: object.record.desired.map(|hash| hash.to_string()),
+    }
+}
+
+/// One line of a sync's result.
+pub(super) fn resource_result(key: &ObjectKey, object: &Object, result: &ObjectResult) -> ResourceResult {
+    ResourceResult {
+        group: key.group.to_string(),
+        version: object.record.version.to_string(),
+        kind: key.kind.to_string(),
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        status: result.status.into(),
+        message: result.message.as_deref().map(str::to_owned),
+        sync_phase: "Sync".into(),
+    }
+}
+
+/// Hash of what a status says, whatever its times are.
+fn status_hash(status: &ApplicationStatus) -> super::hash::Hash {
+    super::apps::hash_of(&serde_json::to_value(status).unwrap_or_default())
+}

@@ -1,0 +1,527 @@
+//! Bringing an application to a revision: when a sync starts, how it goes, how it ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::application::{InitiatedBy, Operation, SyncOperation};
+use super::backoff::RetryPolicy;
+use super::desired::Stage;
+use super::effect::{Effect, Purpose};
+use super::event::{RequestError, RequestErrorReason};
+use super::ids::{AppKey, ObjectKey};
+use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
+use super::status::{HistoryEntry, OperationState, SyncResult};
+use super::step::{Engine, Step};
+use super::time::Timestamp;
+
+/// How often a request of a sync that failed for a passing reason is sent again before the sync calls it failed.
+const PASSING_TRIES: u32 = 5;
+/// Entries that `status.history` keeps if the spec does not say.
+const HISTORY_LIMIT: usize = 10;
+
+impl Sync {
+    /// Whether this sync is about to touch the object.
+    pub(super) fn has(&self, stage: Stage, key: &ObjectKey) -> bool {
+        self.flying.contains(key) || self.todo.contains(&(stage, key.clone()))
+    }
+
+    fn selects(&self, key: &ObjectKey) -> bool {
+        self.selected.as_ref().is_none_or(|selected| {
+            selected.iter().any(|one| {
+                *one.group == *key.group
+                    && *one.kind == *key.kind
+                    && *one.name == *key.name
+                    && one.namespace.as_deref().is_none_or(|namespace| namespace == &*key.namespace)
+            })
+        })
+    }
+
+    fn failed(&self) -> usize {
+        self.results.values().filter(|result| result.status == "SyncFailed").count()
+    }
+}
+
+impl App {
+    /// Notes what a sync did to an object, if one is running.
+    pub(super) fn record_result(&mut self, key: &ObjectKey, status: &'static str, message: Option<Box<str>>) {
+        if let Some(sync) = &mut self.sync {
+            sync.flying.remove(key);
+            sync.results.insert(key.clone(), ObjectResult { status, message });
+        }
+    }
+
+    /// The installed revision, if it is the one that the target names.
+    fn at_target(&self) -> bool {
+        let target = self.target.as_ref().map(|(target, _)| target);
+        target.is_some()
+            && target == self.record.revision.as_ref()
+            && self.plan.as_ref().is_ok_and(|plan| self.record.source == Some(plan.hash))
+    }
+
+    /// Whether the last operation was for what is installed now: one that failed is not begun again for it.
+    fn attempted(&self) -> Option<&OperationState> {
+        let operation = self.operation.as_ref()?;
+        let result = operation.sync_result.as_ref()?;
+        let plan = self.plan.as_ref().ok()?;
+        let same = self.record.revision.as_ref().is_some_and(|revision| revision.as_str() == result.revision)
+            && result.source.as_ref() == Some(&*plan.source);
+        same.then_some(operation)
+    }
+}
+
+impl Engine {
+    /// Whether the application may be synced by this replica: it leads, and the repository named the installed revision
+    /// during its own epoch, or the spec does.
+    pub(super) fn may_sync(&self, app: &App) -> bool {
+        self.epoch.is_some() && app.left_alone().is_none() && app.fresh && app.at_target()
+    }
+
+    /// Starts a sync where one is due, and takes the running one as far as it goes.
+    pub(super) fn advance_sync(&mut self, app: &mut App, step: &mut Step<'_>) {
+        if self.epoch.is_none() {
+            return;
+        }
+        self.take_operation(app, step);
+        if !self.may_sync(app) {
+            return;
+        }
+        if app.sync.is_none() {
+            self.resume_or_start(app, step);
+        }
+        let Some(phase) = app.sync.as_ref().map(|sync| sync.phase) else { return };
+        match phase {
+            SyncPhase::Recording | SyncPhase::Namespace => {}
+            SyncPhase::Applying => self.advance_applying(app, step),
+            SyncPhase::Pruning => self.advance_pruning(app, step),
+            SyncPhase::Backoff(until) if until <= step.now.instant => self.begin_applying(app, step),
+            SyncPhase::Backoff(until) => self.at(until, Timer::App(app.key().clone())),
+        }
+    }
+
+    /// An operation that somebody asks for through `.operation`.
+    fn take_operation(&mut self, app: &mut App, step: &mut Step<'_>) {
+        if app.status.clear_operation || app.sync.as_ref().is_some_and(|sync| !sync.automated) {
+            return;
+        }
+        let Some(asked) = app.observed.operation.clone() else { return };
+        let running = app.operation.as_ref().is_some_and(|state| {
+            state.phase == "Running" && asked.as_ref().is_ok_and(|asked| *asked == state.operation)
+        });
+        let (operation, sync) = match asked {
+            Err(error) => {
+                return self.refuse(app, Operation::default(), format!(".operation can't be read: {error}"), step);
+            }
+            Ok(Operation { sync: None, .. }) => {
+                return self.refuse(app, Operation::default(), ".operation holds no sync".into(), step);
+            }
+            Ok(operation @ Operation { sync: Some(_), .. }) => {
+                let sync = operation.sync.clone().unwrap_or_default();
+                (operation, sync)
+            }
+        };
+        if let Err(message) =
+            app.plan.as_ref().map_err(Clone::clone).and_then(|plan| accept(&sync, &operation, plan.target(), app))
+        {
+            return self.refuse(app, operation, message, step);
+        }
+        if self.may_sync(app) {
+            let started =
+                app.operation.as_ref().filter(|_| running).and_then(|state| Timestamp::parse(&state.started_at));
+            app.status.clear_operation = true;
+            self.start(app, operation, false, started, step);
+        }
+    }
+
+    fn refuse(&mut self, app: &mut App, operation: Operation, message: String, step: &mut Step<'_>) {
+        let now = step.now.wall.to_string();
+        step.emit(app.notice(true, "OperationRefused", message.clone()));
+        app.operation = Some(OperationState {
+            operation,
+            phase: "Error".into(),
+            message: Some(message),
+            started_at: now.clone(),
+            finished_at: Some(now),
+            ..OperationState::default()
+        });
+        app.status.clear_operation = true;
+        app.status.urgent = true;
+        app.status.dirty = true;
+    }
+
+    /// An automated sync: one that was running goes on; else one starts if Git has news.
+    fn resume_or_start(&mut self, app: &mut App, step: &mut Step<'_>) {
+        let Ok(plan) = &app.plan else { return };
+        if let Some(state) = app.attempted().filter(|state| state.phase == "Running").cloned() {
+            let automated = state.operation.initiated_by.as_ref().is_some_and(|by| by.automated);
+            let started = Timestamp::parse(&state.started_at);
+            return self.start(app, state.operation, automated, started, step);
+        }
+        if plan.automated.is_none() || app.attempted().is_some() || !self.has_news(app) {
+            return;
+        }
+        let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
+        let operation = Operation {
+            sync: Some(SyncOperation { revision, prune: plan.prune(), ..SyncOperation::default() }),
+            initiated_by: Some(InitiatedBy { username: None, automated: true }),
+            info: Vec::new(),
+            retry: app.observed.spec.as_ref().ok().and_then(|spec| spec.sync_policy.clone()?.retry),
+        };
+        self.start(app, operation, true, None, step);
+    }
+
+    /// Whether Git wants something that was never applied. A difference that arose in the cluster is none: that is drift.
+    fn has_news(&self, app: &App) -> bool {
+        let prune = app.plan.as_ref().is_ok_and(|plan| plan.prune());
+        if app.tally.of(Verdict::Unknown) > 0 {
+            return false;
+        }
+        if app.tally.of(Verdict::OutOfSync) > 0 || (prune && app.tally.of(Verdict::Extra) > 0) {
+            return true;
+        }
+        // Deleted by hand is drift. A store that was lost knows only from the status that the objects had been there.
+        let recorded = app.observed.status.sync.revision.as_deref() == app.record.revision.as_ref().map(|r| r.as_str());
+        app.tally.of(Verdict::Missing) > 0
+            && !recorded
+            && app
+                .inventory
+                .iter()
+                .filter_map(|key| self.objects.get(key))
+                .any(|object| object.verdict == Verdict::Missing && !object.was_applied())
+    }
+
+    fn start(
+        &mut self,
+        app: &mut App,
+        operation: Operation,
+        automated: bool,
+        started: Option<Timestamp>,
+        step: &mut Step<'_>,
+    ) {
+        let Some(revision) = app.record.revision.clone() else { return };
+        let sync = operation.sync.clone().unwrap_or_default();
+        app.sync = Some(Sync {
+            automated,
+            revision: revision.clone(),
+            started_at: started.unwrap_or(step.now.wall),
+            phase: SyncPhase::Recording,
+            retries: 0,
+            prune: sync.prune,
+            todo: BTreeSet::new(),
+            stage: Stage::Namespace,
+            flying: BTreeSet::new(),
+            selected: (!sync.resources.is_empty()).then_some(sync.resources),
+            results: BTreeMap::new(),
+            operation,
+        });
+        self.show_operation(app, "Running", Some("waiting to start".into()), None);
+        app.status.urgent = true;
+        step.emit(app.notice(false, "SyncStarted", format!("syncing to {}", revision.short())));
+    }
+
+    /// The start of the sync stands in the status: what follows may be done.
+    pub(super) fn recorded(&mut self, app: &mut App, step: &mut Step<'_>) {
+        if app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Recording) {
+            self.begin_applying(app, step);
+        }
+    }
+
+    fn begin_applying(&mut self, app: &mut App, step: &mut Step<'_>) {
+        let (Ok(plan), Some(epoch)) = (&app.plan, self.epoch) else { return };
+        let namespace = plan.namespace.clone();
+        let own = ObjectKey::new("", "Namespace", "", namespace.clone());
+        let needed = plan.options.create_namespace
+            && !namespace.is_empty()
+            && !app.inventory.contains(&own)
+            && app.tally.of(Verdict::Missing) > 0;
+        let Some(sync) = &mut app.sync else { return };
+        sync.results.clear();
+        sync.stage = Stage::Namespace;
+        if needed {
+            sync.phase = SyncPhase::Namespace;
+            step.emit(Effect::EnsureNamespace { app: app.key().clone(), namespace, epoch });
+        } else {
+            sync.phase = SyncPhase::Applying;
+            self.gather(app);
+        }
+    }
+
+    pub(super) fn namespace_ensured(&mut self, key: &AppKey, result: Result<(), RequestError>, step: &mut Step<'_>) {
+        let Some(mut app) = self.apps.remove(key) else { return };
+        if app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Namespace) {
+            match result {
+                Ok(()) => {
+                    if let Some(sync) = &mut app.sync {
+                        sync.phase = SyncPhase::Applying;
+                    }
+                    self.gather(&mut app);
+                }
+                Err(error) => {
+                    self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step)
+                }
+            }
+        }
+        self.apps.insert(key.clone(), app);
+        self.dirty.insert(key.clone());
+    }
+
+    /// Everything that is not as Git wants it and was not tried in this run is to be applied.
+    fn gather(&mut self, app: &mut App) {
+        let Some(sync) = &mut app.sync else { return };
+        for key in &app.inventory {
+            let Some(object) = self.objects.get_mut(key) else { continue };
+            let wanted = matches!(object.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted);
+            if wanted && !object.deleting() && sync.selects(key) && !sync.results.contains_key(key) {
+                if let Some(volatile) = &mut object.volatile {
+                    volatile.failures = 0;
+                    volatile.not_before = None;
+                }
+                sync.todo.insert((object.record.stage, key.clone()));
+            }
+        }
+    }
+
+    fn advance_applying(&mut self, app: &mut App, step: &mut Step<'_>) {
+        loop {
+            let Some(sync) = &mut app.sync else { return };
+            let Some((stage, key)) = sync.todo.first().cloned() else { break };
+            if stage != sync.stage {
+                if !sync.flying.is_empty() {
+                    return;
+                }
+                if sync.failed() > 0 && stage > Stage::Definition && sync.stage <= Stage::Definition {
+                    // What comes needs what failed.
+                    sync.todo.clear();
+                    break;
+                }
+                sync.stage = stage;
+            }
+            if !self.advance_object(app, &key, step) {
+                return;
+            }
+        }
+        if app.sync.as_ref().is_none_or(|sync| !sync.flying.is_empty()) || !self.all_told(app) {
+            return;
+        }
+        if app.sync.as_ref().is_some_and(|sync| sync.failed() == 0) {
+            self.gather(app);
+            if app.sync.as_ref().is_some_and(|sync| !sync.todo.is_empty()) {
+                self.dirty.insert(app.key().clone());
+                return;
+            }
+        }
+        let failed = app.sync.as_ref().map_or(0, Sync::failed);
+        if failed > 0 {
+            let total = app.sync.as_ref().map_or(0, |sync| sync.results.len());
+            return self.finish(app, Some(format!("{failed} of {total} objects could not be applied")), step);
+        }
+        if let Some(sync) = &mut app.sync {
+            sync.phase = SyncPhase::Pruning;
+        }
+        self.advance_pruning(app, step);
+    }
+
+    /// Sends the next object of a sync. `false`: nothing more can be sent now.
+    fn advance_object(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) -> bool {
+        let Some(object) = self.objects.get_mut(key) else {
+            app.sync.as_mut().map(|sync| sync.todo.pop_first());
+            return true;
+        };
+        if object.flight.is_some() {
+            return false;
+        }
+        let wanted = matches!(object.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted);
+        if wanted {
+            let not_before = object.volatile.as_ref().and_then(|volatile| volatile.not_before);
+            if let Some(at) = not_before.filter(|at| *at > step.now.instant) {
+                self.at(at, Timer::App(app.key().clone()));
+                return false;
+            }
+            if self.lanes.syncing >= self.settings.apply_concurrency {
+                self.lanes.hungry.push_back(app.key().clone());
+                return false;
+            }
+        }
+        let previous = object.record.live.as_ref().and_then(|live| live.stamp);
+        if let Some(sync) = &mut app.sync {
+            sync.todo.pop_first();
+            if wanted {
+                sync.flying.insert(key.clone());
+            }
+        }
+        if wanted {
+            self.send(app, key, Purpose::Sync { previous }, step);
+        }
+        true
+    }
+
+    /// Whether every selected object's state is known; one whose watch does not work fails the sync.
+    fn all_told(&mut self, app: &mut App) -> bool {
+        let Some(sync) = &mut app.sync else { return true };
+        if app.tally.of(Verdict::Unknown) == 0 && app.tally.of(Verdict::Foreign) == 0 {
+            return true;
+        }
+        let mut told = true;
+        for key in &app.inventory {
+            let Some(object) = self.objects.get(key).filter(|_| sync.selects(key)) else { continue };
+            let message = match object.verdict {
+                Verdict::Foreign => Some("it belongs to another application or installation".to_owned()),
+                Verdict::Unknown => {
+                    match self.watches.get(&watch_of(key, &object.record.version)).map(|watch| &watch.state) {
+                        Some(WatchState::Failed(error)) => Some(format!("its kind can't be watched: {error}")),
+                        _ => {
+                            told = false;
+                            None
+                        }
+                    }
+                }
+                _ => None,
+            };
+            if let Some(message) = message {
+                sync.results.insert(key.clone(), ObjectResult { status: "SyncFailed", message: Some(message.into()) });
+            }
+        }
+        told
+    }
+
+    /// An object goes back into the queue of the running sync, or to attention.
+    pub(super) fn requeue(&mut self, owner: &AppKey, key: &ObjectKey) {
+        let stage = self.objects.get(key).map(|object| object.record.stage);
+        if let (Some(app), Some(stage)) = (self.apps.get_mut(owner), stage) {
+            if let Some(sync) = &mut app.sync
+                && sync.flying.remove(key)
+            {
+                sync.todo.insert((stage, key.clone()));
+            }
+            app.attention.insert(key.clone());
+            self.dirty.insert(owner.clone());
+        }
+    }
+
+    /// An apply of a sync failed: a passing fault is tried again a few times, anything else is the object's result.
+    pub(super) fn sync_failed(&mut self, app: &mut App, key: &ObjectKey, error: &RequestError, _step: &mut Step<'_>) {
+        let Some(object) = self.objects.get_mut(key) else { return };
+        let passing = matches!(
+            error.reason,
+            RequestErrorReason::Transient { .. }
+                | RequestErrorReason::UnknownKind
+                | RequestErrorReason::NamespaceUnavailable
+        );
+        let stage = object.record.stage;
+        if passing && object.volatile().failures < PASSING_TRIES {
+            if let Some(sync) = &mut app.sync
+                && sync.flying.remove(key)
+            {
+                sync.todo.insert((stage, key.clone()));
+            }
+        } else {
+            app.record_result(key, "SyncFailed", Some(error.message.as_str().into()));
+        }
+    }
+
+    /// Ends the sync, or has it tried again if it failed and its policy says so.
+    pub(super) fn finish(&mut self, app: &mut App, failure: Option<String>, step: &mut Step<'_>) {
+        let now = step.now;
+        let Some(sync) = &mut app.sync else { return };
+        let revision = sync.revision.clone();
+        if let Some(message) = failure {
+            let policy = RetryPolicy::from_spec(sync.operation.retry.as_ref(), sync.automated).ok();
+            if let Some(delay) = policy.and_then(|policy| policy.next_delay(sync.retries.into())) {
+                sync.retries += 1;
+                let until = now.instant + delay;
+                sync.phase = SyncPhase::Backoff(until);
+                sync.todo.clear();
+                let retries = sync.retries;
+                let text = format!("{message}; retry {retries} in {} s", delay.as_secs());
+                self.show_operation(app, "Running", Some(text), None);
+                self.at(until, Timer::App(app.key().clone()));
+                app.status.urgent = true;
+                return;
+            }
+            self.counters.syncs_failed += 1;
+            self.show_operation(app, "Failed", Some(message.clone()), Some(now.wall));
+            app.condition("SyncError", Some(format!("sync to {} failed: {message}", revision.short())), now.wall);
+            step.emit(app.notice(true, "SyncFailed", format!("{}: {message}", revision.short())));
+        } else {
+            self.counters.syncs_succeeded += 1;
+            self.show_operation(app, "Succeeded", Some("successfully synced (all tasks run)".into()), Some(now.wall));
+            app.condition("SyncError", None, now.wall);
+            self.add_history(app, step);
+            step.emit(app.notice(false, "Synced", format!("synced to {}", revision.short())));
+        }
+        app.sync = None;
+        app.attention = app.inventory.clone();
+        app.status.urgent = true;
+        self.dirty.insert(app.key().clone());
+    }
+
+    fn add_history(&mut self, app: &mut App, step: &mut Step<'_>) {
+        let Some(sync) = &app.sync else { return };
+        if sync.selected.is_some() {
+            return;
+        }
+        let limit = match &app.observed.spec {
+            Ok(spec) => spec.revision_history_limit.map_or(HISTORY_LIMIT, |limit| usize::try_from(limit).unwrap_or(0)),
+            Err(_) => HISTORY_LIMIT,
+        };
+        let entry = HistoryEntry {
+            id: app.history.last().map_or(0, |last| last.id + 1),
+            revision: sync.revision.to_string(),
+            source: app.plan.as_ref().ok().map(|plan| (*plan.source).clone()),
+            deploy_started_at: Some(sync.started_at.to_string()),
+            deployed_at: step.now.wall.to_string(),
+            initiated_by: sync.operation.initiated_by.clone(),
+        };
+        app.history.push(entry);
+        let excess = app.history.len().saturating_sub(limit);
+        app.history.drain(..excess);
+    }
+
+    /// Puts the running sync's state into the operation state of the status.
+    fn show_operation(&mut self, app: &mut App, phase: &str, message: Option<String>, finished: Option<Timestamp>) {
+        let Some(sync) = &app.sync else { return };
+        let resources = sync
+            .results
+            .iter()
+            .filter_map(|(key, result)| Some(super::report::resource_result(key, self.objects.get(key)?, result)))
+            .collect();
+        app.operation = Some(OperationState {
+            operation: sync.operation.clone(),
+            phase: phase.into(),
+            message,
+            sync_result: Some(SyncResult {
+                revision: sync.revision.to_string(),
+                source: app.plan.as_ref().ok().map(|plan| (*plan.source).clone()),
+                resources,
+            }),
+            started_at: sync.started_at.to_string(),
+            finished_at: finished.map(|finished| finished.to_string()),
+            retry_count: (sync.retries > 0).then_some(i64::from(sync.retries)),
+        });
+        app.status.dirty = true;
+    }
+}
+
+/// Whether an operation that was asked for can be carried out as it was meant.
+fn accept(sync: &SyncOperation, operation: &Operation, target: &str, app: &App) -> Result<(), String> {
+    if sync.dry_run {
+        return Err("dryRun is not supported yet".into());
+    }
+    let forced = |of: &str| {
+        sync.sync_strategy.as_ref().and_then(|strategy| strategy.get(of)?.get("force")?.as_bool()).unwrap_or_default()
+    };
+    if forced("apply") || forced("hook") {
+        return Err("a forced sync is not supported yet".into());
+    }
+    RetryPolicy::from_spec(operation.retry.as_ref(), false).map_err(|error| format!("retry: {error}"))?;
+    let (_, problems) = super::options::app_options(&sync.sync_options);
+    if !problems.is_empty() {
+        return Err(problems.join("; "));
+    }
+    let asked = sync.revision.as_deref().filter(|revision| !revision.is_empty() && *revision != target);
+    let resolved = app.target.as_ref().map(|(revision, _)| revision.as_str());
+    match asked {
+        Some(asked) if Some(asked) != resolved && resolved.is_some() => Err(format!(
+            "syncing to {asked} is not supported yet: set spec.source.targetRevision to it, which now is {target}"
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,319 @@
+//! Git and rendering at work: listing refs, rendering commits, and finding the bodies of manifests.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, watch};
+
+use super::journal::RecentManifests;
+use crate::cluster::discovery::{Discovery, DiscoveryHandle};
+use crate::cluster::repositories::{RepositorySecrets, SecretType};
+use crate::engine::application::Source;
+use crate::engine::desired::{DesireContext, Desired, RenderInputs, desire};
+use crate::engine::effect::{ManifestRef, Render};
+use crate::engine::event::{
+    RenderFailure, RenderFailureReason, Rendered, RequestError, RequestErrorReason, SourceError,
+};
+use crate::engine::hash::{Hash, HashKey};
+use crate::engine::ids::{AppKey, Gvk, Revision};
+use crate::engine::revision::Refs;
+use crate::engine::scope::scopes_hash;
+use crate::engine::tracking::instance_name;
+use crate::git::{CredentialStore, Credentials, GitTree, Mirrors, RepositorySecret, SecretKind};
+use crate::render::{self, RenderLimits};
+use crate::store::Store;
+
+/// Repositories that are listed or fetched at the same time.
+const GIT_CONCURRENCY: usize = 8;
+/// Memory for the bodies of manifests that the store does not have (Secrets), in bytes.
+const BODY_CACHE: usize = 8 << 20;
+
+/// What rendering needs to know of the installation.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// Installation id.
+    pub instance: Arc<str>,
+    /// Namespace whose Applications have plain names in tracking ids.
+    pub control_namespace: Arc<str>,
+    /// Key of the hashes of Secrets.
+    pub hash_key: HashKey,
+}
+
+/// Git, the renderers and the manifests. Cheap to clone.
+#[derive(Clone)]
+pub struct Sources(Arc<Inner>);
+
+struct Inner {
+    mirrors: Mirrors,
+    limits: RenderLimits,
+    installation: Installation,
+    discovery: Arc<DiscoveryHandle>,
+    secrets: watch::Receiver<Arc<RepositorySecrets>>,
+    /// `None`: there is no usable store.
+    store: Option<Arc<Store>>,
+    recent: RecentManifests,
+    bodies: Mutex<Bodies>,
+    git: Semaphore,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Sources {
+    /// Everything that reads repositories. `cancel`, once set, ends what is under way.
+    pub fn new(
+        mirrors: Mirrors,
+        limits: RenderLimits,
+        installation: Installation,
+        discovery: Arc<DiscoveryHandle>,
+        secrets: watch::Receiver<Arc<RepositorySecrets>>,
+        store: (Option<Arc<Store>>, RecentManifests),
+        cancel: Arc<AtomicBool>,
+    ) -> Self {
+        let (store, recent) = store;
+        Self(Arc::new(Inner {
+            mirrors,
+            limits,
+            installation,
+            discovery,
+            secrets,
+            store,
+            recent,
+            bodies: Mutex::default(),
+            git: Semaphore::new(GIT_CONCURRENCY),
+            cancel,
+        }))
+    }
+
+    /// The refs of the repository at `url`.
+    pub async fn list_refs(&self, url: Arc<str>) -> Result<Arc<Refs>, SourceError> {
+        self.remote(move |inner| {
+            let credentials = inner.credentials(&url)?;
+            inner.mirrors.list_refs(&url, credentials.as_ref(), &inner.cancel).map(Arc::new)
+        })
+        .await
+        .unwrap_or_else(|| Err(SourceError { message: STOPPED.into() }))
+    }
+
+    /// What a commit desires of an application.
+    pub async fn render(&self, job: Render) -> Result<Rendered, RenderFailure> {
+        let job = Arc::new(job);
+        let result = self.render_once(job.clone()).await;
+        if result.as_ref().is_err_and(|failure| failure.reason == RenderFailureReason::UnknownKind) {
+            // Its definition may be newer than what is known of the API server.
+            if self.0.discovery.refresh().await.is_ok() {
+                return self.render_once(job).await;
+            }
+        }
+        result
+    }
+
+    async fn render_once(&self, job: Arc<Render>) -> Result<Rendered, RenderFailure> {
+        self.remote(move |inner| inner.render(&job))
+            .await
+            .unwrap_or_else(|| Err(RenderFailure { reason: RenderFailureReason::Source, message: STOPPED.into() }))
+    }
+
+    /// The canonical body of a manifest: from memory, from the store, or by rendering again.
+    pub async fn body(&self, manifest: ManifestRef) -> Result<Arc<[u8]>, RequestError> {
+        self.blocking(move |inner| inner.body(&manifest)).await.unwrap_or_else(|| Err(passing(STOPPED.into())))
+    }
+
+    /// The canonical body with this hash, if it is at hand without rendering.
+    pub async fn body_at_hand(&self, hash: Hash) -> Option<Arc<[u8]>> {
+        self.blocking(move |inner| inner.at_hand(hash)).await.flatten()
+    }
+
+    /// Runs blocking work that may wait for a server, of which there is only so much at a time; `None` if it was stopped.
+    async fn remote<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> Option<T> {
+        let _place = self.0.git.acquire().await.ok()?;
+        self.blocking(work).await
+    }
+
+    /// Runs blocking work; `None` if it was stopped.
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> Option<T> {
+        let inner = self.0.clone();
+        tokio::task::spawn_blocking(move || work(&inner)).await.ok()
+    }
+}
+
+const STOPPED: &str = "the agent is being stopped";
+
+impl Inner {
+    fn credentials(&self, url: &str) -> Result<Option<Credentials>, SourceError> {
+        let secrets = self.secrets.borrow().clone();
+        let mut parsed = Vec::new();
+        for (name, secret) in &secrets.secrets {
+            let kind = match secret.kind {
+                SecretType::Repository => SecretKind::Repository,
+                SecretType::Credentials => SecretKind::RepoCreds,
+            };
+            match RepositorySecret::parse(name, kind, &secret.data) {
+                Ok(secret) => parsed.push(secret),
+                // One broken Secret must not stop the repositories of the others.
+                Err(error) => tracing::warn!(secret = %name, error = %error.message, "repository Secret can't be used"),
+            }
+        }
+        CredentialStore::new(parsed).find(url)
+    }
+
+    fn open(&self, url: &str, revision: &Revision, reference: Option<&str>) -> Result<GitTree, SourceError> {
+        let credentials = self.credentials(url)?;
+        self.mirrors.open(url, credentials.as_ref(), revision, reference, &self.cancel)
+    }
+
+    fn render(&self, job: &Render) -> Result<Rendered, RenderFailure> {
+        let source_error = |message: String| RenderFailure { reason: RenderFailureReason::Source, message };
+        let tree = self
+            .open(&job.source.repo_url, &job.revision, job.reference.as_deref())
+            .map_err(|error| source_error(error.message))?;
+        let discovery = self.discovery.current();
+        if let Some(previous) = &job.previous
+            && self.memo(&job.app, &job.namespace, &job.source, &discovery, previous) == previous.options
+            && render::unchanged(&tree, previous).map_err(|error| source_error(error.message))?
+        {
+            return Ok(Rendered { revision: job.revision.clone(), desired: None, inputs: previous.clone() });
+        }
+        let (desired, inputs) = self.desire(&tree, &job.app, &job.namespace, &job.source, &discovery)?;
+        self.keep(&desired).map_err(source_error)?;
+        Ok(Rendered { revision: job.revision.clone(), desired: Some(Arc::new(desired.set)), inputs: Arc::new(inputs) })
+    }
+
+    /// Renders, and makes the desired set.
+    fn desire(
+        &self,
+        tree: &GitTree,
+        app: &AppKey,
+        namespace: &str,
+        source: &Source,
+        discovery: &Discovery,
+    ) -> Result<(Desired, RenderInputs), RenderFailure> {
+        let rendering = render::render(tree, source, &self.limits)?;
+        let instance_name = instance_name(app, &self.installation.control_namespace);
+        let scopes = |gvk: &Gvk| discovery.scope(gvk);
+        let context = self.context(app, &instance_name, namespace, &scopes);
+        let desired = desire(rendering.manifests, &context)?;
+        let mut inputs = rendering.inputs;
+        inputs.kinds = desired.set.objects.iter().map(|object| gvk_of(object)).collect();
+        inputs.kinds.sort();
+        inputs.kinds.dedup();
+        inputs.options = Some(context.memo(render::options(source), desired.scopes));
+        Ok((desired, inputs))
+    }
+
+    fn context<'a>(
+        &'a self,
+        app: &'a AppKey,
+        instance_name: &'a str,
+        namespace: &'a str,
+        scopes: &'a dyn Fn(&Gvk) -> Option<crate::engine::scope::Scope>,
+    ) -> DesireContext<'a> {
+        DesireContext {
+            app,
+            instance_name,
+            installation: &self.installation.instance,
+            namespace,
+            scopes,
+            hash_key: &self.installation.hash_key,
+        }
+    }
+
+    /// What the memo's options would be now, if the same kinds were used.
+    fn memo(
+        &self,
+        app: &AppKey,
+        namespace: &str,
+        source: &Source,
+        discovery: &Discovery,
+        previous: &RenderInputs,
+    ) -> Option<Hash> {
+        let instance_name = instance_name(app, &self.installation.control_namespace);
+        let scopes = |gvk: &Gvk| discovery.scope(gvk);
+        let used = scopes_hash(previous.kinds.iter().map(|gvk| (gvk, discovery.scope(gvk))));
+        Some(self.context(app, &instance_name, namespace, &scopes).memo(render::options(source), used))
+    }
+
+    /// Keeps the bodies where applies find them: Secrets in memory only, everything else in the store.
+    fn keep(&self, desired: &Desired) -> Result<(), String> {
+        let pairs = || desired.set.objects.iter().zip(&desired.bodies);
+        let mut cache = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
+        for (object, body) in pairs() {
+            if self.store.is_none() || object.key.is_secret() {
+                cache.put(object.hash, body.as_slice().into());
+            }
+        }
+        drop(cache);
+        let Some(store) = &self.store else { return Ok(()) };
+        let public = || pairs().filter(|(object, _)| !object.key.is_secret());
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).extend(public().map(|(object, _)| object.hash));
+        store
+            .put_manifests(public().map(|(object, body)| (object.hash, body.as_slice())))
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    }
+
+    fn at_hand(&self, hash: Hash) -> Option<Arc<[u8]>> {
+        let cached = self.bodies.lock().unwrap_or_else(PoisonError::into_inner).get(hash);
+        cached.or_else(|| Some(self.store.as_ref()?.manifest(hash).ok()??.into()))
+    }
+
+    fn body(&self, manifest: &ManifestRef) -> Result<Arc<[u8]>, RequestError> {
+        if let Some(body) = self.at_hand(manifest.hash) {
+            return Ok(body);
+        }
+        let tree =
+            self.open(&manifest.source.repo_url, &manifest.revision, None).map_err(|error| passing(error.message))?;
+        let discovery = self.discovery.current();
+        let (desired, _) = self
+            .desire(&tree, &manifest.app, &manifest.namespace, &manifest.source, &discovery)
+            .map_err(|failure| passing(failure.message))?;
+        self.keep(&desired).map_err(passing)?;
+        let found = desired.set.objects.iter().position(|object| object.hash == manifest.hash);
+        found.and_then(|index| desired.bodies.get(index)).map(|body| body.as_slice().into()).ok_or_else(|| {
+            passing(format!(
+                "the manifest is not what {} renders to any more; it is rendered anew",
+                manifest.revision.short()
+            ))
+        })
+    }
+}
+
+fn gvk_of(object: &crate::engine::desired::DesiredObject) -> Gvk {
+    Gvk { group: object.key.group.clone(), version: object.version.clone(), kind: object.key.kind.clone() }
+}
+
+fn passing(message: String) -> RequestError {
+    RequestError { reason: RequestErrorReason::Transient { retry_after: None }, message }
+}
+
+/// Ends what is under way at repositories.
+pub fn cancel(flag: &AtomicBool) {
+    flag.store(true, Ordering::Relaxed);
+}
+
+/// Bodies in memory, oldest out first.
+#[derive(Default)]
+struct Bodies {
+    by_hash: HashMap<Hash, Arc<[u8]>>,
+    order: VecDeque<Hash>,
+    bytes: usize,
+}
+
+impl Bodies {
+    fn get(&self, hash: Hash) -> Option<Arc<[u8]>> {
+        self.by_hash.get(&hash).cloned()
+    }
+
+    fn put(&mut self, hash: Hash, body: Arc<[u8]>) {
+        if body.len() > BODY_CACHE || self.by_hash.contains_key(&hash) {
+            return;
+        }
+        self.bytes += body.len();
+        self.by_hash.insert(hash, body);
+        self.order.push_back(hash);
+        while self.bytes > BODY_CACHE
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.bytes -= self.by_hash.remove(&oldest).map_or(0, |body| body.len());
+        }
+    }
+}

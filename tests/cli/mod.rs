@@ -1,0 +1,7 @@
+//! The built program, and the files that describe it.
+
+mod agent;
+mod commands;
+mod deploy;
+mod readme;
+mod store;

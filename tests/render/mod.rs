@@ -1,0 +1,50 @@
+//! Rendering of whole sources, over a tree in memory.
+
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a helper fails the test")]
+
+mod directory;
+mod memo;
+
+use driftless::engine::application::{Directory, Source};
+use driftless::engine::event::{RenderFailure, RenderFailureReason};
+use driftless::render::memory::MemoryTree;
+use driftless::render::{RenderLimits, Rendering, render};
+
+/// A source with a path.
+fn source(path: &str) -> Source {
+    Source { path: Some(path.to_owned()), ..Source::default() }
+}
+
+/// A source with explicit options of a directory; empty patterns are none.
+fn directory(path: &str, recurse: bool, include: &str, exclude: &str) -> Source {
+    let pattern = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let directory = Directory { recurse, include: pattern(include), exclude: pattern(exclude), jsonnet: None };
+    Source { directory: Some(directory), ..source(path) }
+}
+
+fn config_map(name: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n")
+}
+
+fn names(rendering: &Rendering) -> Vec<String> {
+    let name = |manifest: &driftless::engine::desired::Manifest| {
+        manifest.value["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+    };
+    rendering.manifests.iter().map(name).collect()
+}
+
+fn rendered(tree: &MemoryTree, source: &Source) -> Rendering {
+    render(tree, source, &RenderLimits::default()).unwrap()
+}
+
+fn failed(tree: &MemoryTree, source: &Source) -> RenderFailure {
+    render(tree, source, &RenderLimits::default()).unwrap_err()
+}
+
+/// Asserts on reason and parts of the message.
+fn assert_failure(failure: &RenderFailure, reason: RenderFailureReason, parts: &[&str]) {
+    assert_eq!(failure.reason, reason, "{}", failure.message);
+    for part in parts {
+        assert!(failure.message.contains(part), "{part:?} is not in: {}", failure.message);
+    }
+}
