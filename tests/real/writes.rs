@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftless::cluster::apply::{ApplyContext, ApplyRequest, apply};
-use driftless::cluster::delete::{Propagation, delete};
+use driftless::cluster::delete::delete;
 use driftless::cluster::fence::{Fence, WriteContext};
 use driftless::cluster::namespace::ensure_namespace;
 use driftless::cluster::path::ResourcePath;
@@ -13,6 +13,7 @@ use driftless::engine::event::{ApplyOutcome, DeleteOutcome, RequestErrorReason};
 use driftless::engine::hash::{Hash, HashKey};
 use driftless::engine::ids::{AppKey, Epoch, Gvk, ObjectKey, RepoKey, Revision};
 use driftless::engine::live::LiveObject;
+use driftless::engine::options::Propagation;
 use serde_json::{Value, json};
 
 use crate::support::control_plane::ControlPlane;
@@ -185,9 +186,10 @@ async fn preconditions_hold_for_applies_and_deletes() {
             version: "v1".into(),
             uid: uid.clone(),
             resource_version,
+            propagation: Propagation::Background,
             epoch: EPOCH,
         };
-        delete(&cluster.client, &context(), &resource, Propagation::Background, &effect).await
+        delete(&cluster.client, &context(), &resource, &effect).await
     };
     assert!(matches!(remove(&first.uid, second.resource_version).await, DeleteOutcome::Conflict));
     assert!(matches!(remove(&second.uid, first.resource_version).await, DeleteOutcome::Conflict));
