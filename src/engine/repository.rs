@@ -5,8 +5,8 @@ use super::ids::RepoKey;
 /// The key of the repository at `url`: spellings of one repository get one key. The error says what is wrong with the URL;
 /// it never holds a password.
 ///
-/// As Argo CD's `NormalizeGitURL`: `git@host:path` is ssh, case and a trailing `.git` or `/` don't matter. Local paths
-/// keep their case. Credentials in a URL are refused: they belong into a repository Secret.
+/// Close to Argo CD's `NormalizeGitURL`: `git@host:path` is ssh, and a trailing `.git` or `/` and the case of the host don't
+/// matter. Credentials in a URL are refused: they belong into a repository Secret.
 pub fn repo_key(url: &str) -> Result<RepoKey, String> {
     let url = url.trim();
     if url.is_empty() {
@@ -39,7 +39,8 @@ pub fn repo_key(url: &str) -> Result<RepoKey, String> {
     if host.is_empty() || host.starts_with('-') || user.is_some_and(|user| user.starts_with('-')) {
         return Err("it names no valid host".into());
     }
-    let path = path.trim_matches('/').trim_end_matches(".git").trim_end_matches('/').to_ascii_lowercase();
+    // Some servers tell repositories apart by the case of their path.
+    let path = path.trim_matches('/').trim_end_matches(".git").trim_end_matches('/');
     let user = user.map(|user| format!("{user}@")).unwrap_or_default();
     Ok(RepoKey(format!("{scheme}://{user}{}/{path}", host.to_ascii_lowercase()).into()))
 }
@@ -51,7 +52,7 @@ mod tests {
     #[test]
     fn spellings_of_one_repository_share_a_key() {
         let cases = [
-            ("https://Git.example.com/Org/Repo.git", "https://git.example.com/org/repo"),
+            ("https://Git.example.com/Org/Repo.git", "https://git.example.com/Org/Repo"),
             ("https://git.example.com/org/repo/", "https://git.example.com/org/repo"),
             ("git@git.example.com:org/repo.git", "ssh://git@git.example.com/org/repo"),
             ("ssh://git@git.example.com/org/repo", "ssh://git@git.example.com/org/repo"),

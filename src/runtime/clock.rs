@@ -7,29 +7,29 @@ use crate::engine::time::{Instant, Now, Timestamp};
 /// The clocks of this process. `std`'s monotonic clock stands still while the machine sleeps; leadership is therefore
 /// checked against the Lease again after every gap, by the API server's own answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(super) struct Clock {
     origin: tokio::time::Instant,
 }
 
 impl Clock {
     /// A clock whose origin is now.
-    pub fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self { origin: tokio::time::Instant::now() }
     }
 
     /// Both clocks.
-    pub fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Now { instant: self.instant(), wall: Timestamp(i64::try_from(wall).unwrap_or(i64::MAX)) }
     }
 
     /// The monotonic clock.
-    pub fn instant(&self) -> Instant {
+    pub(super) fn instant(&self) -> Instant {
         Instant::from_origin(self.origin.elapsed())
     }
 
     /// When `at` is on tokio's clock.
-    pub fn tokio(&self, at: Instant) -> tokio::time::Instant {
+    pub(super) fn tokio(&self, at: Instant) -> tokio::time::Instant {
         self.origin + at.since(Instant::from_origin(Duration::ZERO))
     }
 }

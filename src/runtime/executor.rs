@@ -32,34 +32,34 @@ const KIND_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Everything that effects need. Cheap to clone.
 #[derive(Clone)]
-pub struct Executor {
+pub(super) struct Executor {
     /// Answers go to the loop.
-    pub events: mpsc::Sender<Event>,
+    pub(super) events: mpsc::Sender<Event>,
     /// Client for writes.
-    pub client: Client,
+    pub(super) client: Client,
     /// Fence, time limit and hash key of writes.
-    pub context: ApplyContext,
+    pub(super) context: ApplyContext,
     /// What watches are started with; its token ends them all.
-    pub watching: WatchContext,
+    pub(super) watching: WatchContext,
     /// Git, rendering, manifests.
-    pub sources: Sources,
+    pub(super) sources: Sources,
     /// Writes Events.
-    pub recorder: Recorder,
+    pub(super) recorder: Recorder,
     /// Writes that are under way: the Lease is released when they have ended.
-    pub writes: InFlight,
+    pub(super) writes: InFlight,
     /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     /// The clocks.
-    pub clock: Clock,
+    pub(super) clock: Clock,
 }
 
 /// The watches that run.
 #[derive(Debug, Default)]
-pub struct Watches(BTreeMap<Gvk, CancellationToken>);
+pub(super) struct Watches(BTreeMap<Gvk, CancellationToken>);
 
 impl Executor {
     /// Performs one effect other than [`Effect::Store`]. Returns at once.
-    pub fn perform(&self, effect: Effect, watches: &mut Watches) {
+    pub(super) fn perform(&self, effect: Effect, watches: &mut Watches) {
         let name = effect.name();
         match effect {
             // The loop has committed it before anything else was performed.
@@ -165,11 +165,7 @@ impl Executor {
         self.recorder.record(notice, self.clock.now().wall);
     }
 
-    async fn inspect(
-        &self,
-        manifest: ManifestRef,
-        managed_fields: &str,
-    ) -> Result<Inspection, RequestError> {
+    async fn inspect(&self, manifest: ManifestRef, managed_fields: &str) -> Result<Inspection, RequestError> {
         let body = self.sources.body(manifest).await?;
         let manifest: serde_json::Value = serde_json::from_slice(&body).map_err(|_| broken_manifest())?;
         Ok(Inspection {
@@ -206,8 +202,12 @@ impl Executor {
     }
 
     async fn write_application(&self, effect: &WriteApplication) -> Result<u64, RequestError> {
-        let discovery = self.watching.reader.discovery.current();
-        let subresource = status_subresource(&discovery).unwrap_or_default();
+        let discovery = &self.watching.reader.discovery;
+        let subresource = match status_subresource(&discovery.current()) {
+            Some(known) => known,
+            // The definition was installed after the served kinds were read.
+            None => status_subresource(&*discovery.refresh().await?).unwrap_or_default(),
+        };
         write_application(&self.client, &self.context.write, subresource, effect).await
     }
 

@@ -24,7 +24,7 @@ const COLLECT: Duration = Duration::from_secs(3600);
 
 /// The loop's side of the store. Not cloned: the order of the writes is the order of the calls.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     gathered: Vec<StoreOp>,
     since: Option<tokio::time::Instant>,
     collected: tokio::time::Instant,
@@ -37,12 +37,12 @@ enum Work {
 }
 
 /// Manifests that were put since the last collection: their records may still be on the way.
-pub type RecentManifests = Arc<Mutex<BTreeSet<Hash>>>;
+pub(super) type RecentManifests = Arc<Mutex<BTreeSet<Hash>>>;
 
 impl Journal {
     /// A journal of `store`, and the work of its thread, which ends when the journal is dropped. `failed` is told the
     /// first error, after which nothing is written any more.
-    pub fn new(
+    pub(super) fn new(
         store: Arc<Store>,
         recent: RecentManifests,
         failed: impl Fn(String) + Send + 'static,
@@ -75,7 +75,7 @@ impl Journal {
 
     /// Takes the writes of one batch of steps. With `must_precede`, returns when they, and all before them, are on disk;
     /// `false` if they are not.
-    pub async fn write(&mut self, mut ops: Vec<StoreOp>, must_precede: bool) -> bool {
+    pub(super) async fn write(&mut self, mut ops: Vec<StoreOp>, must_precede: bool) -> bool {
         self.gathered.append(&mut ops);
         if must_precede {
             return self.flush().await;
@@ -90,12 +90,12 @@ impl Journal {
     }
 
     /// When [`Journal::due`] has something to do.
-    pub fn wake(&self) -> Option<tokio::time::Instant> {
+    pub(super) fn wake(&self) -> Option<tokio::time::Instant> {
         self.since.map(|since| since + GATHER)
     }
 
     /// Commits what was gathered if its time has come, and collects garbage now and then.
-    pub async fn due(&mut self) {
+    pub(super) async fn due(&mut self) {
         if self.wake().is_some_and(|wake| wake <= tokio::time::Instant::now()) {
             self.send(None).await;
         }
@@ -107,7 +107,7 @@ impl Journal {
     }
 
     /// Commits everything. `false` if that failed.
-    pub async fn flush(&mut self) -> bool {
+    pub(super) async fn flush(&mut self) -> bool {
         if self.gathered.is_empty() {
             return true;
         }

@@ -344,16 +344,13 @@ impl Agent {
     ) -> (Option<Journal>, Option<JoinHandle<()>>) {
         let Ok(store) = &begun.store else { return (None, None) };
         let (health, events) = (self.health.clone(), events.downgrade());
+        let tasks = tokio::runtime::Handle::current();
         let failed = move |error: String| {
             tracing::error!(error, "the store can't be written; nothing is pruned from now on");
             health.set_store(Err(error));
             if let Some(events) = events.upgrade() {
                 // The loop may wait for this very thread: it must not wait for the loop.
-                tokio::runtime::Handle::try_current().map_or((), |handle| {
-                    handle.spawn(async move {
-                        let _ = events.send(Event::StoreFailed).await;
-                    });
-                });
+                tasks.spawn(async move { events.send(Event::StoreFailed).await });
             }
         };
         let (journal, work) = Journal::new(store.clone(), recent, failed);

@@ -31,18 +31,18 @@ const BODY_CACHE: usize = 8 << 20;
 
 /// What rendering needs to know of the installation.
 #[derive(Clone, Debug)]
-pub struct Installation {
+pub(super) struct Installation {
     /// Installation id.
-    pub instance: Arc<str>,
+    pub(super) instance: Arc<str>,
     /// Namespace whose Applications have plain names in tracking ids.
-    pub control_namespace: Arc<str>,
+    pub(super) control_namespace: Arc<str>,
     /// Key of the hashes of Secrets.
-    pub hash_key: HashKey,
+    pub(super) hash_key: HashKey,
 }
 
 /// Git, the renderers and the manifests. Cheap to clone.
 #[derive(Clone)]
-pub struct Sources(Arc<Inner>);
+pub(super) struct Sources(Arc<Inner>);
 
 struct Inner {
     mirrors: Mirrors,
@@ -60,7 +60,7 @@ struct Inner {
 
 impl Sources {
     /// Everything that reads repositories. `cancel`, once set, ends what is under way.
-    pub fn new(
+    pub(super) fn new(
         mirrors: Mirrors,
         limits: RenderLimits,
         installation: Installation,
@@ -85,7 +85,7 @@ impl Sources {
     }
 
     /// The refs of the repository at `url`.
-    pub async fn list_refs(&self, url: Arc<str>) -> Result<Arc<Refs>, SourceError> {
+    pub(super) async fn list_refs(&self, url: Arc<str>) -> Result<Arc<Refs>, SourceError> {
         self.remote(move |inner| {
             let credentials = inner.credentials(&url)?;
             inner.mirrors.list_refs(&url, credentials.as_ref(), &inner.cancel).map(Arc::new)
@@ -95,7 +95,7 @@ impl Sources {
     }
 
     /// What a commit desires of an application.
-    pub async fn render(&self, job: Render) -> Result<Rendered, RenderFailure> {
+    pub(super) async fn render(&self, job: Render) -> Result<Rendered, RenderFailure> {
         let job = Arc::new(job);
         let result = self.render_once(job.clone()).await;
         if result.as_ref().is_err_and(|failure| failure.reason == RenderFailureReason::UnknownKind) {
@@ -114,12 +114,12 @@ impl Sources {
     }
 
     /// The canonical body of a manifest: from memory, from the store, or by rendering again.
-    pub async fn body(&self, manifest: ManifestRef) -> Result<Arc<[u8]>, RequestError> {
+    pub(super) async fn body(&self, manifest: ManifestRef) -> Result<Arc<[u8]>, RequestError> {
         self.blocking(move |inner| inner.body(&manifest)).await.unwrap_or_else(|| Err(passing(STOPPED.into())))
     }
 
     /// The canonical body with this hash, if it is at hand without rendering.
-    pub async fn body_at_hand(&self, hash: Hash) -> Option<Arc<[u8]>> {
+    pub(super) async fn body_at_hand(&self, hash: Hash) -> Option<Arc<[u8]>> {
         self.blocking(move |inner| inner.at_hand(hash)).await.flatten()
     }
 
@@ -286,7 +286,7 @@ fn passing(message: String) -> RequestError {
 }
 
 /// Ends what is under way at repositories.
-pub fn cancel(flag: &AtomicBool) {
+pub(super) fn cancel(flag: &AtomicBool) {
     flag.store(true, Ordering::Relaxed);
 }
 

@@ -22,30 +22,30 @@ const BATCH: usize = 256;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The loop and all that only it touches.
-pub struct Turn {
+pub(super) struct Turn {
     /// The state.
-    pub engine: Engine,
+    pub(super) engine: Engine,
     /// What has happened.
-    pub events: mpsc::Receiver<Event>,
+    pub(super) events: mpsc::Receiver<Event>,
     /// Readers that want the objects of an application.
-    pub objects: mpsc::Receiver<ObjectsRequest>,
+    pub(super) objects: mpsc::Receiver<ObjectsRequest>,
     /// Performs effects.
-    pub executor: Executor,
+    pub(super) executor: Executor,
     /// The store's side of it; `None`: there is no usable store.
-    pub journal: Option<Journal>,
+    pub(super) journal: Option<Journal>,
     /// Where the view is published.
-    pub view: watch::Sender<Arc<View>>,
+    pub(super) view: watch::Sender<Arc<View>>,
     /// The health check.
-    pub health: HealthState,
+    pub(super) health: HealthState,
     /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     /// The clocks.
-    pub clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl Turn {
     /// Runs until `stopped` is cancelled; then everything gathered is written. `first` are the engine's first effects.
-    pub async fn run(mut self, first: Vec<Effect>, stopped: CancellationToken) {
+    pub(super) async fn run(mut self, first: Vec<Effect>, stopped: CancellationToken) {
         let mut watches = Watches::default();
         let mut batch = Vec::with_capacity(BATCH);
         self.perform(first, &mut watches).await;

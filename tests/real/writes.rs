@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use driftless::cluster::apply::{ApplyContext, ApplyRequest, apply};
 use driftless::cluster::clock::Clocks;
-use driftless::cluster::delete::{Propagation, delete};
+use driftless::cluster::delete::delete;
 use driftless::cluster::events::Recorder;
 use driftless::cluster::fence::{Fence, InFlight, WriteContext};
 use driftless::cluster::hash_key::hash_key;
@@ -20,6 +20,7 @@ use driftless::engine::hash::{Hash, HashKey};
 use driftless::engine::ids::{AppKey, Epoch, Gvk, ObjectKey, RepoKey, Revision};
 use driftless::engine::lease::{LeaseTimes, Role};
 use driftless::engine::live::LiveObject;
+use driftless::engine::options::Propagation;
 use driftless::engine::status::ApplicationStatus;
 use driftless::engine::time::Timestamp;
 use serde_json::{Value, json};
@@ -189,6 +190,7 @@ async fn preconditions_hold_for_applies_and_deletes() {
     let resource = ResourcePath { gvk: Gvk::new("", "v1", "ConfigMap"), plural: "configmaps".into(), namespaced: true };
     let remove = async |uid: &Arc<str>, resource_version: u64| {
         let effect = Delete {
+            propagation: Propagation::Background,
             app: AppKey::new("argocd", "writes"),
             key: cluster.key(&manifest),
             version: "v1".into(),
@@ -196,7 +198,7 @@ async fn preconditions_hold_for_applies_and_deletes() {
             resource_version,
             epoch: EPOCH,
         };
-        delete(&cluster.client, &context(), &resource, Propagation::Background, &effect).await
+        delete(&cluster.client, &context(), &resource, &effect).await
     };
     assert!(matches!(remove(&first.uid, second.resource_version).await, DeleteOutcome::Conflict));
     assert!(matches!(remove(&second.uid, first.resource_version).await, DeleteOutcome::Conflict));

@@ -1,10 +1,10 @@
 //! What tests of several subjects need.
 
 pub(crate) mod control_plane;
-pub(crate) mod proxy;
-pub(crate) mod request;
 pub(crate) mod git;
 pub(crate) mod git_server;
+pub(crate) mod proxy;
+pub(crate) mod request;
 
 use std::sync::Once;
 

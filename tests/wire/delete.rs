@@ -1,10 +1,11 @@
 //! Deletes: preconditions and outcomes.
 
-use driftless::cluster::delete::{Propagation, delete};
+use driftless::cluster::delete::delete;
 use driftless::cluster::path::ResourcePath;
 use driftless::engine::effect::Delete;
 use driftless::engine::event::{DeleteOutcome, RequestErrorReason};
 use driftless::engine::ids::{AppKey, Gvk, ObjectKey};
+use driftless::engine::options::Propagation;
 use serde_json::json;
 
 use super::script::{EPOCH, Reply, Script, conflict, context, not_found, status};
@@ -13,6 +14,7 @@ async fn run(script: &Script, writes: usize, propagation: Propagation) -> Delete
     let resource =
         ResourcePath { gvk: Gvk::new("apps", "v1", "Deployment"), plural: "deployments".into(), namespaced: true };
     let effect = Delete {
+        propagation,
         app: AppKey::new("argocd", "shop"),
         key: ObjectKey::new("apps", "Deployment", "shop", "web"),
         version: "v1".into(),
@@ -20,7 +22,7 @@ async fn run(script: &Script, writes: usize, propagation: Propagation) -> Delete
         resource_version: 5,
         epoch: EPOCH,
     };
-    delete(&script.client, &context(writes), &resource, propagation, &effect).await
+    delete(&script.client, &context(writes), &resource, &effect).await
 }
 
 #[tokio::test]
