@@ -1,4 +1,5 @@
 //! Against a real kube-apiserver.
 
+mod basics;
 mod smoke;
 mod writes;
