@@ -101,6 +101,14 @@ fn the_base_may_deploy_nothing() {
 }
 
 #[test]
+fn the_reader_reads_only() {
+    let objects = objects("overlays/reader");
+    let rules: Vec<&Value> = objects.iter().filter_map(|object| object["rules"].as_array()).flatten().collect();
+    assert_eq!(rules.len(), 1);
+    assert_eq!(strings(&rules[0]["verbs"]), ["get", "list", "watch"]);
+}
+
+#[test]
 fn pods_are_confined() {
     let pod = &the("StatefulSet")["spec"]["template"]["spec"];
     let context = &pod["securityContext"];
