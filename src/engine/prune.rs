@@ -209,7 +209,7 @@ impl Engine {
             return false;
         }
         if self.lanes.syncing >= self.settings.apply_concurrency {
-            self.lanes.hungry.push_back(app.key().clone());
+            self.lanes.to_sync.push(app.key());
             return false;
         }
         let Some(live) = &object.record.live else { return false };
@@ -249,6 +249,7 @@ impl Engine {
         if let Some(sync) = &mut app.sync {
             sync.flying.remove(key);
         }
+        let sent = !matches!(outcome, DeleteOutcome::Fenced);
         match outcome {
             DeleteOutcome::Accepted => {
                 self.counters.pruned += 1;
@@ -264,7 +265,8 @@ impl Engine {
                 self.audit(&app, key, "pruned", reason.to_owned(), step);
             }
             DeleteOutcome::NotFound => app.record_result(key, "Pruned", None),
-            DeleteOutcome::Conflict | DeleteOutcome::Fenced => {}
+            DeleteOutcome::Conflict => {}
+            DeleteOutcome::Fenced => self.fenced(key, step),
             DeleteOutcome::Failed(error) => {
                 let passing = matches!(error.reason, RequestErrorReason::Transient { .. });
                 self.apps.insert(owner.clone(), app);
@@ -278,6 +280,7 @@ impl Engine {
         }
         self.apps.insert(owner.clone(), app);
         if let Some(object) = self.objects.get_mut(key)
+            && sent
             && !object.volatile().delete_accepted
         {
             // Gone or changed: what it is now has to be seen before anything else is done to it.

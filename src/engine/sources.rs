@@ -116,6 +116,10 @@ impl Engine {
         let (Ok(plan), Some((target, listing))) = (&app.plan, app.target.clone()) else { return };
         let target = &target;
         let installed = app.record.revision.as_ref() == Some(target) && app.record.source == Some(plan.hash);
+        if app.render == RenderState::Queued {
+            // There may be a place now.
+            app.render = RenderState::Idle;
+        }
         if installed && !app.render_anew {
             app.tried = app.tried.max(listing);
             app.condition("ComparisonError", None, step.now.wall);
@@ -138,8 +142,8 @@ impl Engine {
         if self.lanes.rendering >= self.settings.render_concurrency {
             if app.render == RenderState::Idle {
                 app.render = RenderState::Queued;
-                self.lanes.to_render.push_back(app.key().clone());
             }
+            self.lanes.to_render.push(app.key());
             return;
         }
         let previous = (app.record.source == Some(plan.hash) && !app.render_anew).then(|| app.record.inputs.clone());
@@ -169,12 +173,6 @@ impl Engine {
         step: &mut Step<'_>,
     ) {
         self.lanes.rendering = self.lanes.rendering.saturating_sub(1);
-        if let Some(next) = self.lanes.to_render.pop_front() {
-            if let Some(app) = self.apps.get_mut(&next) {
-                app.render = RenderState::Idle;
-            }
-            self.dirty.insert(next);
-        }
         let Some(mut app) = self.apps.remove(key) else { return };
         if let RenderState::Running { request: waited, revision } = app.render.clone()
             && waited == request

@@ -1,6 +1,6 @@
 //! The engine's memory: applications, objects, repositories, watches.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::application::{Automated, ObservedApplication, Operation, Source, SyncResource};
@@ -256,6 +256,8 @@ pub(super) struct Sync {
     pub phase: SyncPhase,
     /// How often it was tried again.
     pub retries: u32,
+    /// How often making the namespace failed for a passing reason.
+    pub namespace_tries: u32,
     /// Delete what left Git.
     pub prune: bool,
     /// Objects that wait to be applied, in order.
@@ -327,6 +329,10 @@ pub(super) struct App {
     pub tally: Tally,
     /// Objects that may need something done.
     pub attention: BTreeSet<ObjectKey>,
+    /// Drift is put back, as of the last look: it is wanted and this replica may.
+    pub heals: bool,
+    /// What is installed was named by the repository while this replica leads.
+    pub caught_up: bool,
     /// The sync under way.
     pub sync: Option<Sync>,
     /// The running or last operation. While this replica leads, its own memory counts; else what the status says.
@@ -370,6 +376,10 @@ pub(super) struct StatusState {
     pub clear_refresh: bool,
     /// Every object of the deleted Application is gone: remove our finalizers.
     pub release: bool,
+    /// A write of this replica was accepted since it leads: what it has observed of the Application was the newest state.
+    pub proven: bool,
+    /// That proof is wanted: write even if there is nothing to say.
+    pub prove: bool,
 }
 
 /// One repository.
@@ -419,21 +429,6 @@ pub(super) struct Watch {
     pub listing: bool,
     /// Number of the current or last list.
     pub list: u32,
-}
-
-/// Places for requests, and who waits for one.
-#[derive(Debug, Default)]
-pub(super) struct Lanes {
-    /// Applies and deletes of syncs under way.
-    pub syncing: usize,
-    /// Heals under way.
-    pub healing: usize,
-    /// Renderings under way.
-    pub rendering: usize,
-    /// Applications that wait for a place, in order.
-    pub hungry: VecDeque<AppKey>,
-    /// Applications that wait for a rendering.
-    pub to_render: VecDeque<AppKey>,
 }
 
 /// Something that is due at an instant. Firing one too often does no harm: every handler looks at the state.
