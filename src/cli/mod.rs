@@ -12,6 +12,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::runtime::settings::{self, Settings};
 use error::CommandError;
 
+mod crds;
 mod error;
 mod get;
 mod http;
@@ -35,6 +36,8 @@ struct Cli {
 enum Command {
     /// Run the agent
     Run(Box<Settings>),
+    /// Print the CustomResourceDefinitions as YAML
+    Crds,
     /// Ask a running agent whether it is alive or ready; for container probes
     Probe(probe::Probe),
     /// Show what a running agent sees
@@ -73,6 +76,7 @@ impl Command {
     fn run(self) -> Result<ExitCode, CommandError> {
         match self {
             Self::Run(settings) => run::run(*settings),
+            Self::Crds => crds::run(),
             Self::Probe(probe) => probe.run(),
             Self::Get(get) => get.run(),
             Self::Store(store) => store.run(),

@@ -13,6 +13,13 @@ pub(super) fn run(mut settings: Settings) -> Result<ExitCode, CommandError> {
     settings.surroundings = Surroundings::detect();
     settings.check().map_err(CommandError::usage)?;
     logging::start(&settings.log).map_err(CommandError::usage)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        namespace = settings.namespace(),
+        applications = ?settings.application_namespaces(),
+        data_dir = %settings.cluster.data_dir.display(),
+        "starting"
+    );
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(MAX_BLOCKING_THREADS)

@@ -49,7 +49,7 @@ struct Note {
 
 impl Recorder {
     /// A recorder, and the task that writes what it takes, to be spawned by the caller; the task ends when the last
-    /// clone of the recorder is dropped. `instance` is the replica's identity; each Event may take `timeout`.
+    /// clone of the recorder is dropped and the queue is written; it may be aborted at any time. `instance` is the replica's identity; each Event may take `timeout`.
     pub fn new(
         client: Client,
         instance: String,

@@ -26,18 +26,21 @@ impl Session<'_> {
         }
         let blame = blame(&self.manifest, before);
         let answer = match self.write(self.precondition()).await {
-            Ok(answer) => answer,
+            Ok(answer) => self.without_twins(before, answer).await?,
             Err(Stop::Failed(refused)) if refused.reason == RequestErrorReason::Invalid => {
                 self.escalate(before, refused).await?
             }
             Err(stop) => return Err(stop),
         };
-        // An edited list key does not stop the apply: our item comes back, and the edited one stays beside it.
-        let answer = match removal_patch(&self.manifest, before, &answer.value()?) {
-            Some(patch) => self.remove_and_apply(&answer.version()?, patch).await?,
-            None => answer,
-        };
         self.applied(&answer, blame)
+    }
+
+    /// An edited list key does not always stop the apply: our item comes back, and the edited one stays beside it.
+    async fn without_twins(&self, before: &str, answer: Answer) -> Result<Answer, Stop> {
+        match removal_patch(&self.manifest, before, &answer.value()?) {
+            Some(patch) => self.remove_and_apply(&answer.version()?, patch).await,
+            None => Ok(answer),
+        }
     }
 
     /// Nobody took a field of ours, and yet the object differs from what was applied: asks the API server whether an

@@ -160,61 +160,65 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let nanoseconds = if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        digits.parse::<u128>().ok().and_then(|seconds| seconds.checked_mul(1_000_000_000))
-    } else {
-        sum_of_parts(digits).ok_or_else(|| ParseDurationError::Form(shorten(text)))?
-    };
-    match nanoseconds.and_then(|nanoseconds| i64::try_from(nanoseconds).ok()).map(i64::unsigned_abs) {
-        Some(nanoseconds) if nanoseconds > 0 && negative => Err(ParseDurationError::Negative(shorten(text))),
-        Some(nanoseconds) => Ok(Duration::from_nanos(nanoseconds)),
-        None => Err(ParseDurationError::TooLong(shorten(text))),
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let nanoseconds = if plain { whole(digits, SECOND) } else { sum_of_parts(digits) };
+    let nanoseconds = nanoseconds.and_then(|nanoseconds| i64::try_from(nanoseconds).map_err(|_| Flaw::TooLong));
+    // What an error quotes of the text is enough to find it.
+    let quote = || text.chars().take(64).collect();
+    match nanoseconds {
+        Ok(nanoseconds) if nanoseconds > 0 && negative => Err(ParseDurationError::Negative(quote())),
+        Ok(nanoseconds) => Ok(Duration::from_nanos(nanoseconds.unsigned_abs())),
+        Err(Flaw::Form) => Err(ParseDurationError::Form(quote())),
+        Err(Flaw::TooLong) => Err(ParseDurationError::TooLong(quote())),
     }
 }
 
-/// What an error quotes of a text: enough to find it.
-fn shorten(text: &str) -> String {
-    text.chars().take(64).collect()
+/// A second in nanoseconds.
+const SECOND: u128 = 1_000_000_000;
+
+enum Flaw {
+    Form,
+    TooLong,
 }
 
-/// Nanoseconds in `1h30m`; `None` for another form, `Some(None)` for more than fits.
-#[expect(clippy::option_option, reason = "form and size are different errors")]
-fn sum_of_parts(text: &str) -> Option<Option<u128>> {
-    let mut rest = text;
-    let mut sum = Some(0u128);
+/// Nanoseconds in `1h30m`.
+fn sum_of_parts(text: &str) -> Result<u128, Flaw> {
+    let (mut rest, mut sum) = (text, 0u128);
     if rest.is_empty() {
-        return None;
+        return Err(Flaw::Form);
     }
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (number, tail) = rest.split_at(end);
         let end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(end);
-        let part = part(number, unit_in_nanoseconds(unit)?)?;
-        sum = sum.zip(part).and_then(|(sum, part)| sum.checked_add(part));
+        let unit = unit_in_nanoseconds(unit).ok_or(Flaw::Form)?;
+        let (digits, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if (digits.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+            return Err(Flaw::Form);
+        }
+        let part = whole(digits, unit)?.checked_add(part_of(fraction, unit)?);
+        sum = part.and_then(|part| sum.checked_add(part)).ok_or(Flaw::TooLong)?;
         rest = tail;
     }
-    Some(sum)
+    Ok(sum)
 }
 
-/// Nanoseconds in one number of a unit; fractions of a nanosecond are dropped.
-#[expect(clippy::option_option, reason = "form and size are different errors")]
-fn part(number: &str, unit: u128) -> Option<Option<u128>> {
-    /// Digits of a fraction that can matter: an hour has 3.6e12 nanoseconds.
-    const FRACTION_DIGITS: usize = 15;
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-        return None;
+/// Nanoseconds in a whole number, of digits only, of a unit.
+fn whole(digits: &str, unit: u128) -> Result<u128, Flaw> {
+    if digits.is_empty() {
+        return Ok(0);
     }
-    let digits = fraction.get(..FRACTION_DIGITS).unwrap_or(fraction);
-    let fraction = if digits.is_empty() {
-        0
-    } else {
-        let scale = 10u128.pow(u32::try_from(digits.len()).ok()?);
-        digits.parse::<u128>().ok()?.saturating_mul(unit) / scale
-    };
-    let whole = if whole.is_empty() { Some(0) } else { whole.parse::<u128>().ok() };
-    Some(whole.and_then(|whole| whole.checked_mul(unit)).and_then(|whole| whole.checked_add(fraction)))
+    digits.parse::<u128>().ok().and_then(|number| number.checked_mul(unit)).ok_or(Flaw::TooLong)
+}
+
+/// Nanoseconds in what stands behind the point, cut to whole ones.
+fn part_of(fraction: &str, unit: u128) -> Result<u128, Flaw> {
+    /// Digits that can matter: an hour has 3.6e12 nanoseconds.
+    const DIGITS: usize = 15;
+    let digits = fraction.get(..DIGITS).unwrap_or(fraction);
+    let scale = digits.bytes().fold(1u128, |scale, _| scale * 10);
+    Ok(whole(digits, unit)? / scale)
 }
 
 fn unit_in_nanoseconds(unit: &str) -> Option<u128> {
@@ -222,9 +226,9 @@ fn unit_in_nanoseconds(unit: &str) -> Option<u128> {
         "ns" => 1,
         "us" | "µs" | "μs" => 1_000,
         "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
+        "s" => SECOND,
+        "m" => 60 * SECOND,
+        "h" => 3600 * SECOND,
         _ => return None,
     })
 }

@@ -177,6 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn the_window_begins_with_the_first_heal() {
+        let mut contest = Contest::default();
+        let start = Instant::default() + Duration::from_secs(50);
+        for heal in 0..20 {
+            assert_eq!(contest.allow(start + Duration::from_secs(heal), &LIMITS), Ok(()));
+        }
+        assert!(contest.is_contested(&LIMITS));
+    }
+
+    #[test]
     fn odd_limits_do_no_harm() {
         let none = ContestLimits { burst: 0, ..LIMITS };
         let mut contest = Contest::default();

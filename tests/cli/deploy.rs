@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::commands::driftless;
+
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
 }
@@ -99,6 +101,14 @@ fn the_base_may_deploy_nothing() {
 }
 
 #[test]
+fn the_reader_reads_only() {
+    let objects = objects("overlays/reader");
+    let rules: Vec<&Value> = objects.iter().filter_map(|object| object["rules"].as_array()).flatten().collect();
+    assert_eq!(rules.len(), 1);
+    assert_eq!(strings(&rules[0]["verbs"]), ["get", "list", "watch"]);
+}
+
+#[test]
 fn pods_are_confined() {
     let pod = &the("StatefulSet")["spec"]["template"]["spec"];
     let context = &pod["securityContext"];
@@ -168,4 +178,13 @@ fn the_image_has_the_version_of_the_program() {
     assert_eq!(kustomization["images"][0]["newTag"], env!("CARGO_PKG_VERSION"));
     let dockerfile = fs::read_to_string(deploy().join("Dockerfile")).unwrap();
     assert!(dockerfile.contains("openssh-client") && dockerfile.contains("USER 65532:65532"));
+}
+
+#[tokio::test]
+async fn the_crd_is_the_one_that_the_program_prints() {
+    let printed = driftless(&["crds"]).await.succeeded();
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&printed).unwrap();
+    assert_eq!(documents, [driftless::cluster::crd::application_crd()], "the YAML must say what the definition says");
+    let written = fs::read_to_string(deploy().join("crds/applications.yaml")).unwrap();
+    assert!(written == printed, "write `driftless crds` to deploy/crds/applications.yaml");
 }

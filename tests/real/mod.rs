@@ -1,4 +1,6 @@
 //! Against a real kube-apiserver.
 
+mod basics;
+mod own_writes;
 mod smoke;
 mod writes;

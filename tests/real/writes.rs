@@ -4,31 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftless::cluster::apply::{ApplyContext, ApplyRequest, apply};
-use driftless::cluster::clock::Clocks;
 use driftless::cluster::delete::delete;
-use driftless::cluster::events::Recorder;
-use driftless::cluster::fence::{Fence, InFlight, WriteContext};
-use driftless::cluster::hash_key::hash_key;
-use driftless::cluster::lease::{LeaseHandle, LeaseSettings, election};
+use driftless::cluster::fence::{Fence, WriteContext};
 use driftless::cluster::namespace::ensure_namespace;
 use driftless::cluster::path::ResourcePath;
-use driftless::cluster::status::write_application;
-use driftless::engine::application::RESOURCES_FINALIZER;
-use driftless::engine::effect::{Apply, Delete, ManifestRef, Notice, Precondition, Purpose, WriteApplication};
+use driftless::engine::effect::{Apply, Delete, ManifestRef, Precondition, Purpose};
 use driftless::engine::event::{ApplyOutcome, DeleteOutcome, RequestErrorReason};
 use driftless::engine::hash::{Hash, HashKey};
 use driftless::engine::ids::{AppKey, Epoch, Gvk, ObjectKey, RepoKey, Revision};
-use driftless::engine::lease::{LeaseTimes, Role};
 use driftless::engine::live::LiveObject;
 use driftless::engine::options::Propagation;
-use driftless::engine::status::ApplicationStatus;
-use driftless::engine::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::control_plane::ControlPlane;
 
-const TIMEOUT: Duration = Duration::from_secs(20);
-const EPOCH: Epoch = Epoch(1);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const EPOCH: Epoch = Epoch(1);
 const SYNC: Purpose = Purpose::Sync { previous: None };
 
 struct Open;
@@ -39,19 +30,19 @@ impl Fence for Open {
     }
 }
 
-fn context() -> WriteContext {
+pub(super) fn context() -> WriteContext {
     WriteContext { fence: Arc::new(Open), timeout: TIMEOUT }
 }
 
 /// A namespace of a real cluster, and a client for it.
-struct Cluster {
+pub(super) struct Cluster {
     control_plane: &'static ControlPlane,
-    client: kube::Client,
-    namespace: String,
+    pub(super) client: kube::Client,
+    pub(super) namespace: String,
 }
 
 impl Cluster {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let control_plane = ControlPlane::shared();
         Self {
             control_plane,
@@ -60,7 +51,7 @@ impl Cluster {
         }
     }
 
-    fn kubectl(&self, arguments: &[&str]) -> String {
+    pub(super) fn kubectl(&self, arguments: &[&str]) -> String {
         self.control_plane.kubectl(&[&["-n", &self.namespace][..], arguments].concat())
     }
 
@@ -137,7 +128,7 @@ impl Cluster {
     }
 }
 
-fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     value.pointer(pointer).and_then(Value::as_str).unwrap()
 }
 
@@ -190,12 +181,12 @@ async fn preconditions_hold_for_applies_and_deletes() {
     let resource = ResourcePath { gvk: Gvk::new("", "v1", "ConfigMap"), plural: "configmaps".into(), namespaced: true };
     let remove = async |uid: &Arc<str>, resource_version: u64| {
         let effect = Delete {
-            propagation: Propagation::Background,
             app: AppKey::new("argocd", "writes"),
             key: cluster.key(&manifest),
             version: "v1".into(),
             uid: uid.clone(),
             resource_version,
+            propagation: Propagation::Background,
             epoch: EPOCH,
         };
         delete(&cluster.client, &context(), &resource, &effect).await
@@ -372,169 +363,4 @@ async fn a_comparison_sees_equal_values_of_another_tool_and_writes_nothing() {
     let absent = config_map(json!({"x": "1"}));
     let outcome = cluster.apply("configmaps", &absent, Precondition::Absent, Purpose::Compare).await;
     assert!(matches!(outcome, ApplyOutcome::Compared { live: None, equal: false }), "{outcome:?}");
-}
-
-/// The definition of Applications, cut down to what a write needs.
-fn definition(subresources: Value) -> Value {
-    let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "applications.argoproj.io"},
-        "spec": {
-            "group": "argoproj.io", "scope": "Namespaced",
-            "names": {"kind": "Application", "plural": "applications", "singular": "application"},
-            "versions": [{
-                "name": "v1alpha1", "served": true, "storage": true, "subresources": subresources,
-                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": open, "status": open, "operation": open}}},
-            }],
-        },
-    })
-}
-
-fn create(control_plane: &ControlPlane, object: &Value) {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), object.to_string()).unwrap();
-    control_plane.kubectl(&["apply", "--server-side", "-f", file.path().to_str().unwrap()]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_application_is_written_with_and_without_a_status_subresource() {
-    // One of its own: the definition is changed.
-    let control_plane = ControlPlane::start("");
-    let client = control_plane.client("admin").await;
-    for (name, subresource) in [("with", true), ("without", false)] {
-        create(&control_plane, &definition(if subresource { json!({"status": {}}) } else { json!({}) }));
-        control_plane.kubectl(&["wait", "--for=condition=established", "crd/applications.argoproj.io"]);
-        let application = json!({
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
-            "metadata": {
-                "name": name, "namespace": "default", "finalizers": ["example.org/x", RESOURCES_FINALIZER],
-                "annotations": {"argocd.argoproj.io/refresh": "normal"},
-            },
-            "spec": {}, "operation": {"sync": {}},
-        });
-        create(&control_plane, &application);
-        let get = || -> Value {
-            serde_json::from_str(&control_plane.kubectl(&["get", "application", name, "-o", "json"])).unwrap()
-        };
-        let before = get();
-        let resource_version = text(&before, "/metadata/resourceVersion").parse().unwrap();
-        let status = ApplicationStatus { source_type: Some("Directory".to_owned()), ..ApplicationStatus::default() };
-        let write = WriteApplication {
-            app: AppKey::new("default", name),
-            request: 1,
-            uid: text(&before, "/metadata/uid").to_owned(),
-            resource_version,
-            status: Some(Box::new(status)),
-            clear_operation: true,
-            remove_annotation: Some("argocd.argoproj.io/refresh"),
-            remove_finalizers: true,
-            epoch: EPOCH,
-        };
-        let written = write_application(&client, &context(), subresource, &write).await.unwrap();
-        let after = get();
-        assert_eq!(text(&after, "/metadata/resourceVersion"), written.to_string());
-        assert_eq!(text(&after, "/status/sourceType"), "Directory");
-        assert_eq!(after["metadata"]["finalizers"], json!(["example.org/x"]));
-        assert!(after.get("operation").is_none() && after["metadata"].get("annotations").is_none(), "{after}");
-
-        // The same write once more is of an outdated version: 422 of the patch and 409 of the guard alike.
-        for clear_operation in [true, false] {
-            let late = WriteApplication {
-                clear_operation,
-                remove_annotation: None,
-                remove_finalizers: false,
-                ..write.clone()
-            };
-            let refused = write_application(&client, &context(), subresource, &late).await.unwrap_err();
-            assert_eq!(refused.reason, RequestErrorReason::Conflict, "{refused:?}");
-        }
-        let other = WriteApplication {
-            uid: "2c0ffee2-0000-0000-0000-000000000000".to_owned(),
-            resource_version: written,
-            clear_operation: false,
-            remove_annotation: None,
-            remove_finalizers: false,
-            ..write
-        };
-        let refused = write_application(&client, &context(), subresource, &other).await.unwrap_err();
-        assert_eq!(refused.reason, RequestErrorReason::Conflict, "{refused:?}");
-
-        let (recorder, task) = Recorder::new(client.clone(), "replica-0".to_owned(), TIMEOUT);
-        let notice = Notice {
-            app: AppKey::new("default", name),
-            uid: text(&after, "/metadata/uid").to_owned(),
-            warning: true,
-            reason: "DriftReverted",
-            message: "kubectl-edit changed .spec.replicas".to_owned(),
-        };
-        recorder.record(notice, Timestamp(1_795_428_000));
-        assert_eq!(recorder.dropped(), 0);
-        drop(recorder);
-        task.await;
-        let described = control_plane.kubectl(&["describe", "application", name]);
-        assert!(described.contains("DriftReverted") && described.contains("kubectl-edit changed"), "{described}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replicas_that_start_at_once_agree_on_the_hash_key() {
-    let cluster = Cluster::new().await;
-    let ask = |fill: u8| hash_key(&cluster.client, &cluster.namespace, TIMEOUT, move || [fill; 32]);
-    let (a, b, c) = tokio::join!(ask(1), ask(2), ask(3));
-    let (a, b, c) = (a.unwrap(), b.unwrap(), c.unwrap());
-    assert!(a == b && b == c);
-    assert!(ask(4).await.unwrap() == a);
-}
-
-async fn leads(handle: &LeaseHandle) -> Epoch {
-    let mut state = handle.state();
-    let state = state.wait_for(|state| matches!(state.role, Role::Leader { .. })).await.unwrap();
-    match state.role {
-        Role::Leader { epoch, .. } => epoch,
-        ref role => panic!("{role:?}"),
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lease_is_won_renewed_and_handed_over() {
-    let cluster = Cluster::new().await;
-    let join = |identity: &str| {
-        let settings = LeaseSettings {
-            namespace: cluster.namespace.clone(),
-            name: "driftless".to_owned(),
-            identity: identity.to_owned(),
-            times: LeaseTimes::slow(),
-            floor: None,
-            seed: 1,
-        };
-        let (handle, task) = election(cluster.client.clone(), settings, Clocks::system(), InFlight::default());
-        (handle, tokio::spawn(task))
-    };
-    let (first, first_task) = join("a");
-    let epoch = leads(&first).await;
-    let (second, second_task) = join("b");
-    let mut standby = second.state();
-    standby.wait_for(|state| state.is_known()).await.unwrap();
-    assert!(first.fence().may_start(epoch, Duration::from_secs(1)));
-
-    // A renewal changes the state, and what else is in the Lease stays.
-    cluster.kubectl(&["label", "lease", "driftless", "team=x"]);
-    let mut renewals = first.state();
-    for _ in 0..2 {
-        renewals.changed().await.unwrap();
-    }
-    let lease =
-        || -> Value { serde_json::from_str(&cluster.kubectl(&["get", "lease", "driftless", "-o", "json"])).unwrap() };
-    assert_eq!(lease()["metadata"]["labels"]["team"], "x");
-
-    first.shut_down();
-    let next = leads(&second).await;
-    assert!(next > epoch);
-    assert!(!first.fence().may_start(epoch, Duration::from_secs(1)));
-    assert!(second.fence().may_start(next, Duration::from_secs(1)));
-    first_task.await.unwrap();
-    second.shut_down();
-    second_task.await.unwrap();
-    assert_eq!(lease()["spec"]["holderIdentity"], "");
 }

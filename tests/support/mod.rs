@@ -1,5 +1,6 @@
 //! What tests of several subjects need.
 
+pub(crate) mod agent;
 pub(crate) mod control_plane;
 pub(crate) mod git;
 pub(crate) mod git_server;

@@ -30,6 +30,7 @@ struct Store {
     writes: Vec<(String, i64)>,
     shown: broadcast::Sender<(&'static str, Value)>,
     watches: usize,
+    watchable: bool,
 }
 
 #[derive(Clone)]
@@ -54,7 +55,14 @@ type Frames = futures_util::stream::BoxStream<'static, Result<hyper::body::Frame
 impl Server {
     fn new(lease: Option<Value>) -> Self {
         let (shown, _) = broadcast::channel(64);
-        Self(Arc::new(Mutex::new(Store { lease, version: 100, writes: Vec::new(), shown, watches: 0 })))
+        Self(Arc::new(Mutex::new(Store {
+            lease,
+            version: 100,
+            writes: Vec::new(),
+            shown,
+            watches: 0,
+            watchable: true,
+        })))
     }
 
     fn client(&self, wire: &Wire) -> Client {
@@ -77,6 +85,9 @@ impl Server {
         if parts.uri.query().is_some_and(|query| query.contains("watch=true")) {
             assert_eq!(parts.uri.path(), LEASES);
             assert!(parts.uri.query().unwrap().contains("fieldSelector=metadata.name%3Ddriftless"));
+            if !self.0.lock().unwrap().watchable {
+                return response(403, Box::pin(futures_util::stream::empty()));
+            }
             return response(200, self.watch(wire));
         }
         let (code, value) = self.0.lock().unwrap().request(parts.method.as_str(), parts.uri.path(), &body);
@@ -327,4 +338,20 @@ async fn an_election_that_hangs_loses_its_fence_by_time_alone() {
     assert!(may_write(&fence, 1));
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(!may_write(&fence, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_watch_a_release_is_noticed_by_reading() {
+    let server = Server::new(None);
+    server.0.lock().unwrap().watchable = false;
+    let start = tokio::time::Instant::now();
+    let first = join(&server, "a", start);
+    until(&first, leads).await;
+    let second = join(&server, "b", start);
+    until(&second, |role| matches!(role, Role::Follower { holder: Some(holder) } if holder == "a")).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    first.handle.shut_down();
+    first.task.await.unwrap();
+    until(&second, leads).await;
+    assert!(may_write(&second.handle.fence(), 2));
 }

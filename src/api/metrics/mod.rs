@@ -3,8 +3,9 @@
 //! Counters of the engine are read off the published view at each scrape, so that they are counted in one place only.
 
 use std::fmt;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -41,11 +42,9 @@ pub struct Metrics {
     request_duration: Family<VerbLabels, Histogram, fn() -> Histogram>,
     effect_duration: Family<EffectLabels, Histogram, fn() -> Histogram>,
     step_duration: Histogram,
-    sync_duration: Histogram,
     watch_lag: Histogram,
     queue_depth: Family<QueueLabels, Gauge>,
-    store_size: Gauge,
-    git_size: Gauge,
+    store_file: Arc<OnceLock<PathBuf>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,11 +83,9 @@ impl Metrics {
             request_duration: Family::new_with_constructor(work_histogram),
             effect_duration: Family::new_with_constructor(work_histogram),
             step_duration: Histogram::new(STEP_BUCKETS),
-            sync_duration: work_histogram(),
             watch_lag: work_histogram(),
             queue_depth: Family::default(),
-            store_size: Gauge::default(),
-            git_size: Gauge::default(),
+            store_file: Arc::default(),
         };
         metrics.register(view);
         metrics
@@ -99,6 +96,7 @@ impl Metrics {
         let own = self.registry.sub_registry_with_prefix("driftless");
         own.register("build", "Version of the agent", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         own.register_collector(Box::new(view::Engine::new(view)));
+        own.register_collector(Box::new(process::Store::new(self.store_file.clone())));
         own.register(
             "api_requests",
             "Requests to the API server by verb, resource and HTTP status code; 0: no answer",
@@ -123,20 +121,12 @@ impl Metrics {
             self.step_duration.clone(),
         );
         own.register_with_unit(
-            "sync_duration",
-            "Time from the start to the end of a sync",
-            Unit::Seconds,
-            self.sync_duration.clone(),
-        );
-        own.register_with_unit(
             "watch_lag",
             "Time from the arrival of a watch event to the end of the step that took it",
             Unit::Seconds,
             self.watch_lag.clone(),
         );
         own.register("queue_depth", "Entries that wait in a queue", self.queue_depth.clone());
-        own.register_with_unit("store_size", "Size of the store's file", Unit::Bytes, self.store_size.clone());
-        own.register_with_unit("git_size", "Size of the Git mirrors on disk", Unit::Bytes, self.git_size.clone());
     }
 
     /// The OpenMetrics text of all metrics.
@@ -168,11 +158,6 @@ impl Metrics {
         self.step_duration.observe(duration.as_secs_f64());
     }
 
-    /// A sync ended, well or badly.
-    pub fn observe_sync(&self, duration: Duration) {
-        self.sync_duration.observe(duration.as_secs_f64());
-    }
-
     /// A watch event was taken by the engine this long after it arrived.
     pub fn observe_watch_lag(&self, lag: Duration) {
         self.watch_lag.observe(lag.as_secs_f64());
@@ -183,14 +168,10 @@ impl Metrics {
         self.queue_depth.get_or_create(&QueueLabels { queue }).set(gauge(depth));
     }
 
-    /// Size of the store's file in bytes.
-    pub fn set_store_size(&self, bytes: u64) {
-        self.store_size.set(gauge(bytes));
-    }
-
-    /// Size of the Git mirrors in bytes.
-    pub fn set_git_size(&self, bytes: u64) {
-        self.git_size.set(gauge(bytes));
+    /// Measures the size of the store in this file at each scrape from now on. Only the first call counts.
+    pub fn measure_store(&self, file: PathBuf) {
+        // A process has one store; a second name for it would be a mistake without a consequence.
+        let _ = self.store_file.set(file);
     }
 }
 

@@ -1,5 +1,7 @@
-//! The metrics that every Prometheus client has of its process.
+//! The metrics that every Prometheus client has of its process, and the size of its store.
 
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
@@ -23,7 +25,7 @@ impl Process {
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let started = ConstGauge::new(self.started);
-        let help = "Time at which the process started, since the Unix epoch";
+        let help = "Time at which the process started, since the Unix epoch.";
         started.encode(encoder.encode_descriptor(
             "process_start_time",
             help,
@@ -32,7 +34,7 @@ impl Collector for Process {
         )?)?;
         if let Some(bytes) = resident_bytes() {
             let resident = ConstGauge::new(bytes);
-            let help = "Resident memory of the process";
+            let help = "Resident memory of the process.";
             resident.encode(encoder.encode_descriptor(
                 "process_resident_memory",
                 help,
@@ -44,12 +46,33 @@ impl Collector for Process {
             let open = ConstGauge::new(super::gauge(files.count()));
             open.encode(encoder.encode_descriptor(
                 "process_open_fds",
-                "Open file descriptors",
+                "Open file descriptors.",
                 None,
                 open.metric_type(),
             )?)?;
         }
         Ok(())
+    }
+}
+
+/// Reads the size of the store's file at each scrape; left out while there is none.
+#[derive(Debug)]
+pub(super) struct Store {
+    file: Arc<OnceLock<PathBuf>>,
+}
+
+impl Store {
+    pub(super) fn new(file: Arc<OnceLock<PathBuf>>) -> Self {
+        Self { file }
+    }
+}
+
+impl Collector for Store {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(metadata) = self.file.get().and_then(|file| std::fs::metadata(file).ok()) else { return Ok(()) };
+        let size = ConstGauge::new(super::gauge(metadata.len()));
+        let help = "Size of the store's file.";
+        size.encode(encoder.encode_descriptor("store_size", help, Some(&Unit::Bytes), size.metric_type())?)
     }
 }
 

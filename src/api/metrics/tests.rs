@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use super::*;
 use crate::engine::ids::AppKey;
@@ -34,11 +35,11 @@ fn names_and_units_follow_the_conventions() {
     metrics.observe_request("get", "secrets", 0, Duration::from_secs(60));
     metrics.observe_effect("apply", Duration::from_millis(3));
     metrics.observe_step(Duration::from_micros(50));
-    metrics.observe_sync(Duration::from_secs(2));
     metrics.observe_watch_lag(Duration::from_millis(1));
     metrics.set_queue_depth("events", 7);
-    metrics.set_store_size(73_728);
-    metrics.set_git_size(u64::MAX);
+    let mut store = tempfile::NamedTempFile::new().unwrap();
+    store.write_all(&[0; 73_728]).unwrap();
+    metrics.measure_store(store.path().to_owned());
     let text = metrics.encode().unwrap();
     assert_lines(
         &text,
@@ -49,11 +50,9 @@ fn names_and_units_follow_the_conventions() {
             r#"driftless_api_request_duration_seconds_bucket{le="30.0",verb="get"} 0"#,
             r#"driftless_effect_duration_seconds_bucket{le="0.005",effect="apply"} 1"#,
             "driftless_step_duration_seconds_count 1",
-            "driftless_sync_duration_seconds_sum 2.0",
             "driftless_watch_lag_seconds_count 1",
             r#"driftless_queue_depth{queue="events"} 7"#,
             "driftless_store_size_bytes 73728",
-            "driftless_git_size_bytes 9223372036854775807",
             "# UNIT driftless_store_size_bytes bytes",
             concat!(r#"driftless_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
             "# EOF",
@@ -125,4 +124,12 @@ fn the_number_of_series_is_bounded() {
             r#"driftless_api_requests_total{verb="get",resource="kind0",code="200"} 2"#,
         ],
     );
+}
+
+#[test]
+fn a_store_that_is_not_there_has_no_size() {
+    let metrics = metrics(View::default());
+    assert!(!metrics.encode().unwrap().contains("store_size"));
+    metrics.measure_store("/does/not/exist".into());
+    assert!(!metrics.encode().unwrap().contains("store_size"));
 }

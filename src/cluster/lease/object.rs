@@ -76,11 +76,7 @@ impl LeaseObject {
             return Err(LeaseError::Conflict);
         }
         self.change(&mut lease, record);
-        match self.write(Method::PUT, path, &lease).await {
-            // A PUT of what is gone.
-            Err(LeaseError::Other(_)) if self.was_deleted() => Err(LeaseError::Conflict),
-            result => result,
-        }
+        self.write(Method::PUT, path, &lease).await
     }
 
     /// Takes in what the watch shows, unless something newer is known; `None` for what can't be read.
@@ -106,10 +102,6 @@ impl LeaseObject {
                 Err(failed(error))
             }
         }
-    }
-
-    fn was_deleted(&self) -> bool {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     fn take(&self, lease: Value) -> Result<LeaseRecord, LeaseError> {

@@ -72,6 +72,8 @@ struct Pending {
     sent_at: Instant,
     /// The record that it replaces.
     replaces: u64,
+    /// A Lease of another replica was seen since.
+    overtaken: bool,
 }
 
 impl Election {
@@ -113,6 +115,10 @@ impl Election {
                     (self.doubtful, self.error) = (false, None);
                     match record {
                         Some(record) => self.see(now, record),
+                        // A watch has shown the Lease since the request was sent: which came first?
+                        None if matches!(self.seen, Seen::Present { .. }) && self.heard_at > sent.sent_at => {
+                            self.doubtful = true;
+                        }
                         None => self.see_none(now),
                     }
                 }
@@ -245,6 +251,9 @@ impl Election {
     /// The Lease as it is now.
     fn see(&mut self, now: Instant, record: LeaseRecord) {
         self.heard_at = now;
+        if let Some(pending) = &mut self.pending {
+            pending.overtaken |= record.holder != self.identity;
+        }
         if self.floor.as_ref().is_none_or(|(_, epoch)| record.transitions > *epoch) {
             self.floor = Some((record.uid.clone(), record.transitions));
         }
@@ -306,7 +315,9 @@ impl Election {
         self.see(now, record);
         // From the sending, never from the answer: others count from when it was stored, which is in between.
         let fence = Fence { epoch, valid_until: sent.sent_at + self.times.validity() };
-        let in_time = ours && now < fence.valid_until;
+        // A creation may come through only because the Lease of another leader was deleted meanwhile.
+        let overtaken = sent.kind == Kind::Create && sent.overtaken;
+        let in_time = ours && !overtaken && now < fence.valid_until;
         if in_time {
             self.claimed.clone_from(&lease_uid);
         }
@@ -379,21 +390,19 @@ impl Election {
     }
 
     fn next_of_follower(&self) -> (Instant, Kind) {
-        match &self.seen {
+        // A quiet watch may be a dead one: look, so that a release is not missed, nor a Lease that came and went.
+        let look_at = self.heard_at + self.times.renew_period() * 2;
+        let (at, kind) = match &self.seen {
             _ if self.doubtful => (self.next_at, Kind::Get),
             Seen::Unknown => (self.next_at, Kind::Get),
-            Seen::Absent { create_at } => (self.next_at.max(*create_at), Kind::Create),
             Seen::Present { record, .. } if self.is_free(record) => (self.next_at, Kind::Acquire),
-            Seen::Present { expires_at, .. } => {
-                // A quiet watch may be a dead one: look, so that a release is not missed.
-                let look_at = self.next_at.max(self.heard_at + self.times.renew_period() * 2);
-                if look_at < *expires_at {
-                    (look_at, Kind::Get)
-                } else {
-                    (self.next_at.max(*expires_at), Kind::Acquire)
-                }
-            }
-        }
+            Seen::Present { expires_at, .. } if look_at.max(self.next_at) < *expires_at => (look_at, Kind::Get),
+            Seen::Present { expires_at, .. } => (*expires_at, Kind::Acquire),
+            // No precondition protects a creation: nothing is created but on the heels of a look.
+            Seen::Absent { create_at } if look_at < self.next_at.max(*create_at) => (look_at, Kind::Get),
+            Seen::Absent { create_at } => (*create_at, Kind::Create),
+        };
+        (self.next_at.max(at), kind)
     }
 
     fn request(&mut self, now: Instant, kind: Kind) -> Request {
@@ -401,7 +410,7 @@ impl Election {
             Seen::Present { record, .. } => record.clone(),
             Seen::Unknown | Seen::Absent { .. } => LeaseRecord::default(),
         };
-        self.pending = Some(Pending { kind, sent_at: now, replaces: known.resource_version });
+        self.pending = Some(Pending { kind, sent_at: now, replaces: known.resource_version, overtaken: false });
         let transitions = match kind {
             Kind::Create | Kind::Acquire => self.next_epoch(),
             Kind::Get | Kind::Renew | Kind::Release => known.transitions,

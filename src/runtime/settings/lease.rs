@@ -54,11 +54,12 @@ impl LeaseSettings {
     /// The times of the preset with what is set on its own; an error if a healthy leader could not always write with them.
     pub fn times(&self) -> Result<LeaseTimes, SettingsError> {
         let preset = self.lease_preset.times();
+        let margin = preset.lease_duration().saturating_sub(preset.validity());
         LeaseTimes::new(
-            self.lease_duration.unwrap_or(preset.lease_duration()),
-            self.lease_renew_period.unwrap_or(preset.renew_period()),
-            self.lease_request_timeout.unwrap_or(preset.request_timeout()),
-            self.lease_margin.unwrap_or(preset.lease_duration().saturating_sub(preset.validity())),
+            self.lease_duration.unwrap_or_else(|| preset.lease_duration()),
+            self.lease_renew_period.unwrap_or_else(|| preset.renew_period()),
+            self.lease_request_timeout.unwrap_or_else(|| preset.request_timeout()),
+            self.lease_margin.unwrap_or(margin),
         )
         .map_err(|error| SettingsError::new("lease-duration", error.to_string()))
     }
