@@ -288,15 +288,15 @@ impl Engine {
             object.volatile().drift_told = false;
         }
         step.emit(app.notice(false, "DriftReverted", format!("{key}: {what}")));
-        self.audit(app, key, "healed", what, step);
+        self.audit(app, Some(key), "healed", what, step);
         app.status.dirty = true;
     }
 
-    pub(super) fn audit(&self, app: &App, key: &ObjectKey, action: &str, detail: String, step: &mut Step<'_>) {
+    pub(super) fn audit(&self, app: &App, key: Option<&ObjectKey>, action: &str, detail: String, step: &mut Step<'_>) {
         let entry = AuditEntry {
             at: step.now.wall,
             app: app.key().clone(),
-            object: key.to_string(),
+            object: key.map(|key| key.to_string()).unwrap_or_default(),
             action: action.into(),
             detail,
         };
@@ -307,7 +307,7 @@ impl Engine {
         app.status.dirty = true;
         if self.epoch.is_some() {
             step.emit(app.notice(true, "DriftDetected", format!("{key}: {what}")));
-            self.audit(app, key, "drifted", what.to_owned(), step);
+            self.audit(app, Some(key), "drifted", what.to_owned(), step);
         }
     }
 

@@ -8,7 +8,7 @@ use super::effect::{Effect, WriteApplication};
 use super::event::{RequestError, RequestErrorReason};
 use super::health::HealthCode;
 use super::ids::{AppKey, ObjectKey};
-use super::state::{App, Object, ObjectResult, SyncPhase, Timer, Verdict, WatchState, watch_of};
+use super::state::{App, Object, ObjectResult, StatusWrite, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::{ApplicationStatus, ComparedTo, HealthStatus, ResourceResult, ResourceStatus, SyncStatus};
 use super::step::{Engine, Step};
 use super::view::{ApplicationView, ObjectView, View};
@@ -40,7 +40,6 @@ impl Engine {
             }
             Self::finish_refresh(app);
         }
-        self.watch_conditions(app, step);
         self.write_status(app, step);
     }
 
@@ -106,13 +105,14 @@ impl Engine {
             self.at(due, Timer::App(app.key().clone()));
             return;
         }
-        app.status.dirty = false;
         app.status.urgent = false;
         app.status.since = None;
         app.status.not_before = None;
+        self.watch_conditions(app, step);
+        app.status.dirty = false;
         let status = self.status(app, step);
         let hash = status_hash(&status);
-        let changed = app.status.prove || app.status.written != Some(hash) && status_hash(&app.observed.status) != hash;
+        let changed = app.status.prove || app.status.seen != Some(hash);
         let clear_operation = app.status.clear_operation && app.observed.operation.is_some();
         let clear_refresh = app.status.clear_refresh && app.observed.annotations.contains_key(REFRESH);
         app.status.clear_operation &= clear_operation;
@@ -126,8 +126,8 @@ impl Engine {
             return;
         }
         let request = self.next_number();
-        app.status.in_flight = Some((request, recording));
-        app.status.written = Some(hash);
+        let kept = changed.then(|| (hash, ApplicationStatus { resources: Vec::new(), ..status.clone() }));
+        app.status.in_flight = Some(StatusWrite { request, recording, status: kept });
         step.emit(Effect::WriteApplication(Box::new(WriteApplication {
             app: app.key().clone(),
             request,
@@ -150,12 +150,15 @@ impl Engine {
         step: &mut Step<'_>,
     ) {
         let Some(mut app) = self.apps.remove(key) else { return };
-        if let Some((waited, recording)) = app.status.in_flight
-            && waited == request
+        if app.status.in_flight.as_ref().is_some_and(|write| write.request == request)
+            && let Some(write) = app.status.in_flight.take()
         {
-            app.status.in_flight = None;
             match result {
                 Ok(resource_version) => {
+                    if let Some((hash, status)) = write.status {
+                        app.status.seen = Some(hash);
+                        app.observed.status = status;
+                    }
                     app.observed.resource_version = app.observed.resource_version.max(resource_version);
                     app.failures = 0;
                     app.status.proven = true;
@@ -166,7 +169,7 @@ impl Engine {
                     if std::mem::take(&mut app.status.clear_refresh) {
                         app.observed.annotations.remove(REFRESH);
                     }
-                    if recording {
+                    if write.recording {
                         self.recorded(&mut app, step);
                     }
                 }
@@ -178,7 +181,6 @@ impl Engine {
     }
 
     fn write_failed(&mut self, app: &mut App, error: &RequestError, step: &mut Step<'_>) {
-        app.status.written = None;
         app.status.dirty = true;
         if error.reason == RequestErrorReason::NotFound {
             // The Application is gone; its watch will say so.
@@ -220,16 +222,18 @@ impl Engine {
         let compared_anew = before.sync.revision != sync.revision || app.status.clear_refresh;
         let reconciled_at = if compared_anew { Some(now.to_string()) } else { before.reconciled_at.clone() };
         let health = HealthStatus { status: code.as_str().into(), message: None, last_transition_time: Some(since) };
-        let resource = |key| Some(resource(key, self.objects.get(key)?));
+        let resource = |key| {
+            let known = resource(key, self.objects.get(key)?);
+            // What it should be is not known.
+            let unsaid =
+                |known| ResourceStatus { status: "Unknown".into(), requires_pruning: false, drift: None, ..known };
+            Some(if behind { unsaid(known) } else { known })
+        };
         ApplicationStatus {
             // What the leader before has said holds until there is something newer to say.
             health: if behind { before.health.clone() } else { health },
             conditions: app.conditions.values().cloned().collect(),
-            resources: if behind {
-                before.resources.clone()
-            } else {
-                app.inventory.iter().filter_map(resource).collect()
-            },
+            resources: app.inventory.iter().filter_map(resource).collect(),
             operation_state: app.operation.clone(),
             history: app.history.clone(),
             reconciled_at,
@@ -277,6 +281,11 @@ impl Engine {
             .into_iter()
             .find(|code| has(*code))
             .unwrap_or(if has(HealthCode::Missing) && !any_live { HealthCode::Missing } else { HealthCode::Healthy })
+    }
+
+    /// Whether [`Engine::take_changed`] has something.
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
     }
 
     /// Applications that may look different since the last call.
@@ -415,7 +424,7 @@ pub(super) fn resource_result(key: &ObjectKey, object: &Object, result: &ObjectR
     }
 }
 
-/// Hash of what a status says, whatever its times are.
-fn status_hash(status: &ApplicationStatus) -> super::hash::Hash {
+/// Hash of all that a status says.
+pub(super) fn status_hash(status: &ApplicationStatus) -> super::hash::Hash {
     super::apps::hash_of(&serde_json::to_value(status).unwrap_or_default())
 }

@@ -116,18 +116,14 @@ impl Engine {
         let (Ok(plan), Some((target, listing))) = (&app.plan, app.target.clone()) else { return };
         let target = &target;
         let installed = app.record.revision.as_ref() == Some(target) && app.record.source == Some(plan.hash);
-        if app.render == RenderState::Queued {
-            // There may be a place now.
-            app.render = RenderState::Idle;
-        }
         if installed && !app.render_anew {
             app.tried = app.tried.max(listing);
             app.condition("ComparisonError", None, step.now.wall);
             app.condition("InvalidSpecError", None, step.now.wall);
             return;
         }
-        if let RenderState::Running { revision, .. } = &app.render
-            && revision == target
+        if let RenderState::Running { revision, source, .. } = &app.render
+            && (revision, *source) == (target, plan.hash)
         {
             return;
         }
@@ -140,9 +136,6 @@ impl Engine {
             return;
         }
         if self.lanes.rendering >= self.settings.render_concurrency {
-            if app.render == RenderState::Idle {
-                app.render = RenderState::Queued;
-            }
             self.lanes.to_render.push(app.key());
             return;
         }
@@ -161,7 +154,8 @@ impl Engine {
         self.lanes.rendering += 1;
         self.counters.renders += 1;
         app.render_anew = false;
-        app.render = RenderState::Running { request: render.request, revision: render.revision.clone() };
+        app.render =
+            RenderState::Running { request: render.request, revision: render.revision.clone(), source: plan.hash };
         step.emit(Effect::Render(Box::new(render)));
     }
 
@@ -174,11 +168,13 @@ impl Engine {
     ) {
         self.lanes.rendering = self.lanes.rendering.saturating_sub(1);
         let Some(mut app) = self.apps.remove(key) else { return };
-        if let RenderState::Running { request: waited, revision } = app.render.clone()
+        if let RenderState::Running { request: waited, revision, source } = app.render.clone()
             && waited == request
         {
             app.render = RenderState::Idle;
             match result {
+                // The spec changed meanwhile: this is the rendering of another source.
+                _ if app.plan.as_ref().map(|plan| plan.hash) != Ok(source) => {}
                 Ok(rendered) => self.install(&mut app, rendered, step),
                 Err(failure) => self.render_failed(&mut app, revision, failure, step),
             }

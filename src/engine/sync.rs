@@ -8,6 +8,7 @@ use super::desired::Stage;
 use super::effect::{Effect, Purpose};
 use super::event::{RequestError, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
+use super::prune::PRUNE_HELD;
 use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::{HistoryEntry, OperationState, SyncResult};
 use super::step::{Engine, Step};
@@ -153,12 +154,16 @@ impl Engine {
             let automated = state.operation.initiated_by.as_ref().is_some_and(|by| by.automated);
             return self.start(app, state.operation.clone(), automated, Some(&state), step);
         }
-        if plan.automated.is_none() || app.attempted().is_some() || !self.has_news(app) {
-            return self.end_superseded(app, step);
+        let automated = plan.automated.is_some();
+        let prune = plan.prune();
+        self.end_superseded(app, step);
+        let released = app.conditions.contains_key(PRUNE_HELD) && prune && self.prune_released(app, step);
+        if !automated || !(released || app.attempted().is_none() && self.has_news(app)) {
+            return;
         }
         let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
         let operation = Operation {
-            sync: Some(SyncOperation { revision, prune: plan.prune(), ..SyncOperation::default() }),
+            sync: Some(SyncOperation { revision, prune, ..SyncOperation::default() }),
             initiated_by: Some(InitiatedBy { username: None, automated: true }),
             info: Vec::new(),
             retry: app.observed.spec.as_ref().ok().and_then(|spec| spec.sync_policy.clone()?.retry),
@@ -166,16 +171,13 @@ impl Engine {
         self.start(app, operation, true, None, step);
     }
 
-    /// An operation that was begun for another revision and has nothing left to do is not running.
-    fn end_superseded(&self, app: &mut App, step: &Step<'_>) {
-        let Some(installed) = app.record.revision.as_ref().filter(|_| app.tally.of(Verdict::Unknown) == 0) else {
-            return;
-        };
+    /// An operation that no replica can go on with, because what is desired has changed, is over.
+    fn end_superseded(&self, app: &mut App, step: &mut Step<'_>) {
+        let installed = app.record.revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
         if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running") {
             state.phase = "Failed".into();
-            state.message = Some(format!("superseded by {}", installed.short()));
+            state.message = Some(format!("superseded by {installed}"));
             state.finished_at = Some(step.now.wall.to_string());
-            app.status.urgent = true;
             app.status.dirty = true;
         }
     }
@@ -473,6 +475,10 @@ impl Engine {
             self.add_history(app, step);
             step.emit(app.notice(false, "Synced", format!("synced to {}", revision.short())));
         }
+        let action =
+            if app.operation.as_ref().is_some_and(|state| state.phase == "Succeeded") { "synced" } else { "failed" };
+        let message = app.operation.as_ref().and_then(|state| state.message.clone()).unwrap_or_default();
+        self.audit(app, None, action, format!("{revision}: {message}"), step);
         app.sync = None;
         app.attention = app.inventory.clone();
         app.status.urgent = true;

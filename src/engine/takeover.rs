@@ -7,6 +7,7 @@
 use super::application::REFRESH;
 use super::event::Leadership;
 use super::ids::{AppKey, RepoKey};
+use super::prune::PRUNE_HELD;
 use super::record::StoreOp;
 use super::state::{App, StatusState};
 use super::step::{Engine, Step};
@@ -23,8 +24,8 @@ impl App {
         self.waiting = None;
         self.health_since = None;
         // An answer to a write that is under way is not waited for: the watch shows what came of it.
-        self.status = StatusState { dirty: true, ..StatusState::default() };
-        self.conditions.remove("SyncError/prune");
+        let StatusState { seen, kinds, .. } = std::mem::take(&mut self.status);
+        self.status = StatusState { dirty: true, seen, kinds, ..StatusState::default() };
         self.adopt_status();
         self.attention = self.inventory.clone();
     }
@@ -48,10 +49,12 @@ impl App {
             self.sync = None;
         }
         self.history.clone_from(&status.history);
-        match status.conditions.iter().find(|condition| condition.kind == "SyncError") {
-            Some(told) => self.conditions.insert("SyncError", told.clone()),
-            None => self.conditions.remove("SyncError"),
-        };
+        // After a sync that went well only a prune that waits for a person is left to complain of.
+        let held = self.operation.as_ref().is_some_and(|operation| operation.phase == "Succeeded");
+        self.conditions.retain(|kind, _| *kind != PRUNE_HELD && *kind != "SyncError");
+        for told in status.conditions.iter().filter(|condition| condition.kind == "SyncError") {
+            self.conditions.insert(if held { PRUNE_HELD } else { "SyncError" }, told.clone());
+        }
         for condition in self.conditions.values_mut() {
             let told = |told: &&_| same(told, condition);
             if let Some(told) = status.conditions.iter().find(told) {
