@@ -210,9 +210,19 @@ impl Agent {
 
     /// SIGTERM, and waits for the end. Whether it ended well.
     pub(crate) fn terminate(&mut self) -> bool {
+        self.ask_to_stop();
+        self.child.wait().unwrap().success()
+    }
+
+    /// SIGTERM.
+    pub(crate) fn ask_to_stop(&self) {
         let status = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().unwrap();
         assert!(status.success());
-        self.child.wait().unwrap().success()
+    }
+
+    /// Whether the process has not ended.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// What it has logged.
