@@ -256,10 +256,11 @@ impl Engine {
     fn health(&self, app: &App) -> HealthCode {
         let has = |code| app.tally.health(code) > 0;
         let any_live = app.inventory.len() > app.tally.health(HealthCode::Missing) as usize;
+        let otherwise = if has(HealthCode::Missing) && !any_live { HealthCode::Missing } else { HealthCode::Healthy };
         [HealthCode::Unknown, HealthCode::Degraded, HealthCode::Progressing, HealthCode::Suspended]
             .into_iter()
             .find(|code| has(*code))
-            .unwrap_or(if has(HealthCode::Missing) && !any_live { HealthCode::Missing } else { HealthCode::Healthy })
+            .unwrap_or(otherwise)
     }
 
     /// Whether [`Engine::take_changed`] has something.
