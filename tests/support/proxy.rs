@@ -251,10 +251,16 @@ async fn handle(
         Some(Trick::Delay(time)) => tokio::time::sleep(time).await,
         Some(Trick::LoseAnswer) | None => {}
     }
-    shared.update(number, |entry| entry.reached = true);
+    shared.update(number, |entry| {
+        entry.reached = true;
+        entry.sent_at = Some(Instant::now());
+    });
     let answer = upstream.send(parts, body).await?;
     let status = answer.status().as_u16();
-    shared.update(number, |entry| entry.status = Some(status));
+    shared.update(number, |entry| {
+        entry.status = Some(status);
+        entry.answered_at = Some(Instant::now());
+    });
     if trick == Some(Trick::LoseAnswer) {
         return Err("the answer was lost".into());
     }
