@@ -50,7 +50,7 @@ impl App {
     }
 
     /// The installed revision, if it is the one that the target names.
-    fn at_target(&self) -> bool {
+    pub(super) fn at_target(&self) -> bool {
         let target = self.target.as_ref().map(|(target, _)| target);
         target.is_some()
             && target == self.record.revision.as_ref()
@@ -58,7 +58,7 @@ impl App {
     }
 
     /// Whether the last operation was for what is installed now: one that failed is not begun again for it.
-    fn attempted(&self) -> Option<&OperationState> {
+    pub(super) fn attempted(&self) -> Option<&OperationState> {
         let operation = self.operation.as_ref()?;
         let result = operation.sync_result.as_ref()?;
         let plan = self.plan.as_ref().ok()?;
@@ -155,7 +155,7 @@ impl Engine {
             let started = Timestamp::parse(&state.started_at);
             return self.start(app, state.operation, automated, started, step);
         }
-        if plan.automated.is_none() || app.attempted().is_some() || !self.has_news(app) {
+        if plan.automated.is_none() || self.was_attempted(app) || !self.has_news(app) {
             return;
         }
         let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
