@@ -160,7 +160,8 @@ impl Engine {
         let allowed = |allowed: &String| {
             allowed.len() >= short.len() && revision.is_some_and(|revision| revision.as_str().starts_with(&**allowed))
         };
-        let large = known >= self.settings.prune_share_minimum && count * 100 > known * self.settings.prune_share_percent;
+        let large =
+            known >= self.settings.prune_share_minimum && count * 100 > known * self.settings.prune_share_percent;
         let held = large && !app.observed.annotations.get(ALLOW_PRUNE).is_some_and(allowed);
         held.then(|| {
             format!(
