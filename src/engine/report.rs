@@ -37,6 +37,7 @@ impl Engine {
                 for key in &attention {
                     self.attend(app, key, step);
                 }
+                self.clear_sync_errors(app, step);
             }
             Self::finish_refresh(app);
         }

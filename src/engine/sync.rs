@@ -8,7 +8,6 @@ use super::desired::Stage;
 use super::effect::{Effect, Purpose};
 use super::event::{RequestError, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
-use super::prune::PRUNE_HELD;
 use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::{HistoryEntry, OperationState, SyncResult};
 use super::step::{Engine, Step};
@@ -51,7 +50,7 @@ impl App {
     }
 
     /// The installed revision, if it is the one that the target names.
-    fn at_target(&self) -> bool {
+    pub(super) fn at_target(&self) -> bool {
         let target = self.target.as_ref().map(|(target, _)| target);
         target.is_some()
             && target == self.record.revision.as_ref()
@@ -59,7 +58,7 @@ impl App {
     }
 
     /// Whether the last operation was for what is installed now: one that failed is not begun again for it.
-    fn attempted(&self) -> Option<&OperationState> {
+    pub(super) fn attempted(&self) -> Option<&OperationState> {
         let operation = self.operation.as_ref()?;
         let result = operation.sync_result.as_ref()?;
         let plan = self.plan.as_ref().ok()?;
@@ -157,8 +156,7 @@ impl Engine {
         let automated = plan.automated.is_some();
         let prune = plan.prune();
         self.end_superseded(app, step);
-        let released = app.conditions.contains_key(PRUNE_HELD) && prune && self.prune_released(app, step);
-        if !automated || !(released || app.attempted().is_none() && self.has_news(app)) {
+        if !automated || self.was_attempted(app) || !self.has_news(app) {
             return;
         }
         let revision = app.record.revision.as_ref().map(|revision| revision.to_string());

@@ -1,6 +1,13 @@
 //! Against a real kube-apiserver.
 
 mod basics;
+mod faults;
+mod fleet;
 mod own_writes;
+mod ownership;
+mod pruning;
 mod smoke;
+mod sources;
+mod sync;
+mod takeover;
 mod writes;
