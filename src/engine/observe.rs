@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::effect::Effect;
-use super::event::{RequestError, RequestErrorReason, WatchEvent};
+use super::event::{RequestError, RequestErrorReason, Sweep, WatchEvent};
 use super::ids::{Gvk, ObjectKey};
 use super::live::{LiveObject, Protection};
 use super::record::{LiveRecord, ObjectRecord, StoreOp};
@@ -304,25 +304,32 @@ impl Engine {
         }
     }
 
-    pub(super) fn swept(&mut self, result: Result<Vec<LiveObject>, RequestError>, step: &mut Step<'_>) {
+    pub(super) fn swept(&mut self, result: Result<Sweep, RequestError>, step: &mut Step<'_>) {
         self.sweeping = false;
         match result {
-            Ok(found) => {
+            Ok(Sweep { found, forbidden }) => {
                 for live in found {
                     // Known objects have better news from their watch: this is metadata only.
                     if !self.objects.contains_key(&live.key) {
                         self.find(live, None, step);
                     }
                 }
+                // A kind that we may not list can't hold anything of ours, unless rights were taken away since: then a status
+                // names it, and the search is not over.
+                if self.apps.values().any(|app| forbidden.iter().any(|kind| app.status.kinds.contains(kind))) {
+                    return self.sweep_later(step);
+                }
                 self.inventory_complete = true;
                 step.store(StoreOp::MarkComplete);
                 self.dirty.extend(self.apps.keys().cloned());
             }
-            Err(_) => {
-                self.sweep_failures = self.sweep_failures.saturating_add(1);
-                let again = step.now.instant + self.retry_delay(self.sweep_failures);
-                self.at(again, Timer::Sweep);
-            }
+            Err(_) => self.sweep_later(step),
         }
+    }
+
+    fn sweep_later(&mut self, step: &Step<'_>) {
+        self.sweep_failures = self.sweep_failures.saturating_add(1);
+        let again = step.now.instant + self.retry_delay(self.sweep_failures);
+        self.at(again, Timer::Sweep);
     }
 }

@@ -8,6 +8,7 @@ use super::desired::Stage;
 use super::effect::{Effect, Purpose};
 use super::event::{RequestError, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
+use super::prune::PRUNE_HELD;
 use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::{HistoryEntry, OperationState, SyncResult};
 use super::step::{Engine, Step};
@@ -155,17 +156,32 @@ impl Engine {
             let started = Timestamp::parse(&state.started_at);
             return self.start(app, state.operation, automated, started, step);
         }
-        if plan.automated.is_none() || app.attempted().is_some() || !self.has_news(app) {
+        let automated = plan.automated.is_some();
+        let prune = plan.prune();
+        self.end_superseded(app, step);
+        let released = app.conditions.contains_key(PRUNE_HELD) && prune && self.prune_released(app, step);
+        if !automated || !(released || app.attempted().is_none() && self.has_news(app)) {
             return;
         }
         let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
         let operation = Operation {
-            sync: Some(SyncOperation { revision, prune: plan.prune(), ..SyncOperation::default() }),
+            sync: Some(SyncOperation { revision, prune, ..SyncOperation::default() }),
             initiated_by: Some(InitiatedBy { username: None, automated: true }),
             info: Vec::new(),
             retry: app.observed.spec.as_ref().ok().and_then(|spec| spec.sync_policy.clone()?.retry),
         };
         self.start(app, operation, true, None, step);
+    }
+
+    /// An operation that no replica can go on with, because what is desired has changed, is over.
+    fn end_superseded(&self, app: &mut App, step: &mut Step<'_>) {
+        let installed = app.record.revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
+        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running") {
+            state.phase = "Failed".into();
+            state.message = Some(format!("superseded by {installed}"));
+            state.finished_at = Some(step.now.wall.to_string());
+            app.status.dirty = true;
+        }
     }
 
     /// Whether Git wants something that was never applied. A difference that arose in the cluster is none: that is drift.
@@ -255,7 +271,7 @@ impl Engine {
                     self.gather(&mut app);
                 }
                 Err(error) => {
-                    self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step)
+                    self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step);
                 }
             }
         }
@@ -336,7 +352,7 @@ impl Engine {
                 return false;
             }
             if self.lanes.syncing >= self.settings.apply_concurrency {
-                self.lanes.hungry.push_back(app.key().clone());
+                self.lanes.hungry.join(app.key());
                 return false;
             }
         }
@@ -447,6 +463,10 @@ impl Engine {
             self.add_history(app, step);
             step.emit(app.notice(false, "Synced", format!("synced to {}", revision.short())));
         }
+        let action =
+            if app.operation.as_ref().is_some_and(|state| state.phase == "Succeeded") { "synced" } else { "failed" };
+        let message = app.operation.as_ref().and_then(|state| state.message.clone()).unwrap_or_default();
+        self.audit(app, None, action, format!("{revision}: {message}"), step);
         app.sync = None;
         app.attention = app.inventory.clone();
         app.status.urgent = true;
