@@ -85,6 +85,9 @@ impl Engine {
             return match held {
                 Held::Wait(why) => app.waiting = Some(why),
                 Held::Stop(why) => {
+                    for key in extras {
+                        app.record_result(&key, "PruneSkipped", Some(why.as_str().into()));
+                    }
                     app.condition(PRUNE_HELD, Some(why), step.now.wall);
                     self.finish_if_landed(app, step);
                 }
@@ -130,10 +133,13 @@ impl Engine {
     /// Whether the application may prune these objects now.
     fn prune_allowed(&mut self, app: &mut App, extras: &[ObjectKey], step: &mut Step<'_>) -> Result<(), Held> {
         let Ok(plan) = &app.plan else { return Err(Held::Wait("the spec is invalid".into())) };
-        if !self.inventory_complete {
-            return Err(Held::Wait(
-                "a prune waits until every kind was searched for objects of this installation".into(),
+        if self.store_failed {
+            return Err(Held::Stop(
+                "nothing is pruned, because the store can't be written; the log says why".into(),
             ));
+        }
+        if !self.inventory_complete {
+            return Err(Held::Wait(self.searching("a prune")));
         }
         let revision = app.record.revision.clone();
         let known = app.inventory.len();
@@ -182,6 +188,12 @@ impl Engine {
         }
         self.at(until, Timer::App(app.key().clone()));
         Err(Held::Wait(format!("a prune waits for {count} applications of this repository, {first} first")))
+    }
+
+    /// Why something waits for a sweep.
+    fn searching(&self, what: &str) -> String {
+        let why = self.sweep_error.as_ref().map(|error| format!("; the last search failed: {error}")).unwrap_or_default();
+        format!("{what} waits until every kind was searched for objects of this installation{why}")
     }
 
     /// Whether another application desires the object.
@@ -297,8 +309,7 @@ impl Engine {
             return;
         }
         if !self.inventory_complete {
-            let why = "the deletion waits until every kind was searched for objects of this installation";
-            app.waiting = Some(why.into());
+            app.waiting = Some(self.searching("the deletion"));
             return;
         }
         let keys: Vec<ObjectKey> = app.inventory.iter().cloned().collect();

@@ -66,6 +66,22 @@ impl App {
             && result.source.as_ref() == Some(&*plan.source);
         same.then_some(operation)
     }
+
+    /// Whether the status tells that what is installed was brought to the cluster as a whole, by this replica or another.
+    /// What differs then is drift and not news, even if a store that was lost can't tell.
+    pub(super) fn was_deployed(&self) -> bool {
+        let whole = |state: &&OperationState| {
+            state.phase == "Succeeded"
+                && state.operation.sync.as_ref().is_some_and(|sync| sync.resources.is_empty())
+        };
+        let compared = &self.observed.status.sync;
+        let same = |plan: &super::state::Plan| {
+            compared.compared_to.as_ref().and_then(|to| to.source.as_ref()) == Some(&*plan.source)
+                && compared.revision.as_deref() == self.record.revision.as_ref().map(|revision| revision.as_str())
+        };
+        self.attempted().filter(whole).is_some()
+            || (compared.status == "Synced" && self.plan.as_ref().is_ok_and(same))
+    }
 }
 
 impl Engine {
@@ -155,7 +171,11 @@ impl Engine {
             let started = Timestamp::parse(&state.started_at);
             return self.start(app, state.operation, automated, started, step);
         }
-        if plan.automated.is_none() || app.attempted().is_some() || !self.has_news(app) {
+        let due = match app.attempted() {
+            Some(state) => self.owes_prune(app, state),
+            None => self.has_news(app),
+        };
+        if plan.automated.is_none() || !due {
             return;
         }
         let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
@@ -174,18 +194,40 @@ impl Engine {
         if app.tally.of(Verdict::Unknown) > 0 {
             return false;
         }
-        if app.tally.of(Verdict::OutOfSync) > 0 || (prune && app.tally.of(Verdict::Extra) > 0) {
+        if prune && app.tally.of(Verdict::Extra) > 0 {
             return true;
         }
         // Deleted by hand is drift. A store that was lost knows only from the status that the objects had been there.
-        let recorded = app.observed.status.sync.revision.as_deref() == app.record.revision.as_ref().map(|r| r.as_str());
-        app.tally.of(Verdict::Missing) > 0
-            && !recorded
-            && app
+        if app.was_deployed() {
+            return false;
+        }
+        app.tally.of(Verdict::OutOfSync) > 0
+            || app
                 .inventory
                 .iter()
                 .filter_map(|key| self.objects.get(key))
                 .any(|object| object.verdict == Verdict::Missing && !object.was_applied())
+    }
+
+    /// Whether objects that left Git were found after a sync that was to prune them had ended: it says of each that it
+    /// knew what became of it. A store that was lost finds them only with its sweep.
+    fn owes_prune(&self, app: &App, attempted: &OperationState) -> bool {
+        let asked = attempted.operation.sync.as_ref().is_some_and(|sync| sync.prune && sync.resources.is_empty());
+        let automated = app.plan.as_ref().is_ok_and(|plan| plan.prune());
+        if !asked || !automated || app.tally.of(Verdict::Extra) == 0 || app.tally.of(Verdict::Unknown) > 0 {
+            return false;
+        }
+        let results = attempted.sync_result.as_ref().map(|result| result.resources.as_slice()).unwrap_or_default();
+        let told = |key: &ObjectKey| {
+            results.iter().any(|result| {
+                *result.kind == *key.kind
+                    && *result.name == *key.name
+                    && *result.namespace == *key.namespace
+                    && *result.group == *key.group
+            })
+        };
+        let extra = |key: &&ObjectKey| self.objects.get(*key).is_some_and(|object| object.verdict == Verdict::Extra);
+        app.inventory.iter().filter(extra).any(|key| !told(key))
     }
 
     fn start(

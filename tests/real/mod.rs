@@ -2,5 +2,7 @@
 
 mod basics;
 mod own_writes;
+mod restart;
 mod smoke;
+mod store_loss;
 mod writes;
