@@ -68,7 +68,8 @@ fn make_newer(file: &Path) {
 
 fn schema(file: &Path) -> Vec<u8> {
     use redb::ReadableDatabase as _;
-    let txn = redb::Database::open(file).unwrap().begin_read().unwrap();
+    let db = redb::Database::open(file).unwrap();
+    let txn = db.begin_read().unwrap();
     txn.open_table(META).unwrap().get("schema").unwrap().unwrap().value().to_vec()
 }
 
