@@ -13,8 +13,8 @@ use super::path::encode;
 use super::request::{self, JSON, METADATA_LIST, Refusal};
 use super::retry::Retry;
 use super::watch::Reader;
-use crate::engine::event::{RequestError, RequestErrorReason};
-use crate::engine::ids::{Gvk, ObjectKey};
+use crate::engine::event::{RequestError, RequestErrorReason, Sweep};
+use crate::engine::ids::{GroupKind, Gvk, ObjectKey};
 use crate::engine::live::LiveObject;
 
 /// Lists of a sweep that run at the same time.
@@ -46,10 +46,9 @@ pub async fn get(reader: &Reader, key: &ObjectKey, version: &str) -> Result<Opti
 /// its preferred version. `footprint`, `health` and `managed_fields` are `None`: they can't be told from metadata.
 ///
 /// An error means "unknown", never "empty": one group that does not answer, one list that fails after three tries or
-/// one object that can't be decoded makes the whole of it fail. A kind that we may not list (403) is taken for empty: who
-/// can't list a kind can't watch it, so nothing of it was applied; if rights were taken away since, its objects are left
-/// alone, which deletes nothing. A kind that vanished meanwhile took its objects along.
-pub async fn sweep(reader: &Reader) -> Result<Vec<LiveObject>, RequestError> {
+/// one object that can't be decoded makes the whole of it fail. Kinds that we may not list (403) are told apart. A kind that
+/// vanished meanwhile took its objects along.
+pub async fn sweep(reader: &Reader) -> Result<Sweep, RequestError> {
     let discovery = reader.discovery.refresh().await?;
     if !discovery.stale().is_empty() {
         let groups: Vec<_> = discovery.stale().iter().map(|(group, version)| format!("{group}/{version}")).collect();
@@ -63,11 +62,18 @@ pub async fn sweep(reader: &Reader) -> Result<Vec<LiveObject>, RequestError> {
     }
     let kinds: Vec<_> = discovery.listable().filter(|resource| can_be_ours(resource)).cloned().collect();
     let lists = kinds.into_iter().enumerate().map(|(index, resource)| kind(reader, resource, index as u64));
-    let found: Vec<Vec<LiveObject>> = stream::iter(lists).buffer_unordered(SWEEP_CONCURRENCY).try_collect().await?;
-    let mut objects: Vec<_> = found.into_iter().flatten().collect();
+    let answers: Vec<Kind> = stream::iter(lists).buffer_unordered(SWEEP_CONCURRENCY).try_collect().await?;
+    let mut sweep = Sweep::default();
+    for answer in answers {
+        match answer {
+            Kind::Listed(objects) => sweep.found.extend(objects),
+            Kind::Forbidden(kind) => sweep.forbidden.push(kind),
+        }
+    }
     // Lists end in any order; who reads the result must not see a difference.
-    objects.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(objects)
+    sweep.found.sort_by(|a, b| a.key.cmp(&b.key));
+    sweep.forbidden.sort();
+    Ok(sweep)
 }
 
 fn can_be_ours(resource: &Resource) -> bool {
@@ -75,22 +81,28 @@ fn can_be_ours(resource: &Resource) -> bool {
     resource.supports("patch") && !NEVER_APPLIED.contains(&(&**group, &**kind))
 }
 
+/// What a sweep learns of one kind.
+enum Kind {
+    Listed(Vec<LiveObject>),
+    Forbidden(GroupKind),
+}
+
 /// Everything of one kind, tried several times.
-async fn kind(reader: &Reader, resource: Arc<Resource>, seed: u64) -> Result<Vec<LiveObject>, RequestError> {
+async fn kind(reader: &Reader, resource: Arc<Resource>, seed: u64) -> Result<Kind, RequestError> {
     let mut retry = Retry::new(seed);
     let mut tries = 0;
     loop {
         tries += 1;
         let refusal = match pages(reader, &resource).await {
-            Ok(objects) => return Ok(objects),
+            Ok(objects) => return Ok(Kind::Listed(objects)),
             Err(refusal) => refusal,
         };
         match (refusal.code, refusal.error.reason) {
             (Some(403), _) => {
                 tracing::debug!(kind = %resource.gvk, "left out of the sweep: it may not be listed");
-                return Ok(Vec::new());
+                return Ok(Kind::Forbidden(resource.gvk.group_kind()));
             }
-            (Some(404 | 405), _) => return Ok(Vec::new()),
+            (Some(404 | 405), _) => return Ok(Kind::Listed(Vec::new())),
             (_, RequestErrorReason::Transient { retry_after }) if tries < SWEEP_TRIES => {
                 tokio::time::sleep(retry.pause(retry_after)).await;
             }

@@ -7,7 +7,7 @@ use super::application::{ApplicationSpec, ObservedApplication, REFRESH, TAKE_OVE
 use super::backoff::RetryPolicy;
 use super::effect::{Effect, Notice};
 use super::hash::{self, Hash};
-use super::ids::{AppKey, ObjectKey, RepoKey, Revision};
+use super::ids::{AppKey, GroupKind, ObjectKey, RepoKey, Revision};
 use super::options::app_options;
 use super::record::StoreOp;
 use super::repository::repo_key;
@@ -51,6 +51,14 @@ impl App {
             waiting: None,
             observed,
         }
+    }
+
+    /// Keeps of the observed status what decisions need: its objects are known better from their watches.
+    fn take_status(&mut self) {
+        let status = &mut self.observed.status;
+        self.status.seen = Some(super::report::status_hash(status));
+        let kind = |one: &super::status::ResourceStatus| GroupKind::new(one.group.as_str(), one.kind.as_str());
+        self.status.kinds = std::mem::take(&mut status.resources).iter().map(kind).collect();
     }
 
     /// Namespace and name.
@@ -204,6 +212,7 @@ impl Engine {
             app.history = observed.status.history.clone();
         }
         app.observed = observed;
+        app.take_status();
         self.plan_anew(&mut app, step);
         if app.refresh.is_none()
             && !app.status.clear_refresh

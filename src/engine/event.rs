@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::application::ObservedApplication;
 use super::desired::{DesiredSet, RenderInputs};
 use super::hash::Hash;
-use super::ids::{AppKey, Epoch, Gvk, ObjectKey, RepoKey, Revision};
+use super::ids::{AppKey, Epoch, GroupKind, Gvk, ObjectKey, RepoKey, Revision};
 use super::live::{Blame, LiveObject};
 use super::revision::Refs;
 
@@ -102,12 +102,21 @@ pub enum Event {
     /// Answer to [`super::effect::Effect::Sweep`].
     Swept {
         /// What carries our instance label, or why that can't be told for every kind.
-        result: Result<Vec<LiveObject>, RequestError>,
+        result: Result<Sweep, RequestError>,
     },
     /// The store can't be written any more.
     StoreFailed,
     /// Nothing but time has passed.
     Tick,
+}
+
+/// What a search of every kind has found.
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    /// What carries our instance label; metadata only.
+    pub found: Vec<LiveObject>,
+    /// Kinds that may not be listed: whether anything of them is ours is not known.
+    pub forbidden: Vec<GroupKind>,
 }
 
 /// Whether this replica may write.

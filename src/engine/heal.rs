@@ -88,7 +88,7 @@ impl Engine {
             return self.explain(app, key, step);
         }
         if self.lanes.healing >= self.settings.apply_concurrency {
-            self.lanes.hungry.push_back(app.key().clone());
+            self.lanes.hungry.join(app.key());
             app.attention.insert(key.clone());
             return;
         }
@@ -192,7 +192,7 @@ impl Engine {
         step.emit(Effect::Apply(Box::new(Apply { key: key.clone(), version, manifest, precondition, purpose, epoch })));
     }
 
-    /// Gives a place back, and lets the next application in line have it.
+    /// Ends the request under way for an object, and gives its place back.
     pub(super) fn land(&mut self, key: &ObjectKey) -> Option<Flight> {
         let flight = self.objects.get_mut(key)?.flight.take()?;
         match flight {
@@ -200,10 +200,7 @@ impl Engine {
             Flight::Apply { heal: false, .. } | Flight::Delete => {
                 self.lanes.syncing = self.lanes.syncing.saturating_sub(1);
             }
-            Flight::Look | Flight::Inspect => return Some(flight),
-        }
-        if let Some(next) = self.lanes.hungry.pop_front() {
-            self.dirty.insert(next);
+            Flight::Look | Flight::Inspect => {}
         }
         Some(flight)
     }
@@ -298,15 +295,15 @@ impl Engine {
             object.volatile().drift_told = false;
         }
         step.emit(app.notice(false, "DriftReverted", format!("{key}: {what}")));
-        self.audit(app, key, "healed", what, step);
+        self.audit(app, Some(key), "healed", what, step);
         app.status.dirty = true;
     }
 
-    pub(super) fn audit(&self, app: &App, key: &ObjectKey, action: &str, detail: String, step: &mut Step<'_>) {
+    pub(super) fn audit(&self, app: &App, key: Option<&ObjectKey>, action: &str, detail: String, step: &mut Step<'_>) {
         let entry = AuditEntry {
             at: step.now.wall,
             app: app.key().clone(),
-            object: key.to_string(),
+            object: key.map(|key| key.to_string()).unwrap_or_default(),
             action: action.into(),
             detail,
         };
@@ -317,7 +314,7 @@ impl Engine {
         app.status.dirty = true;
         if self.epoch.is_some() {
             step.emit(app.notice(true, "DriftDetected", format!("{key}: {what}")));
-            self.audit(app, key, "drifted", what.to_owned(), step);
+            self.audit(app, Some(key), "drifted", what.to_owned(), step);
         }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::effect::Effect;
-use super::event::{RequestError, RequestErrorReason, WatchEvent};
-use super::ids::{Gvk, ObjectKey};
+use super::event::{RequestError, RequestErrorReason, Sweep, WatchEvent};
+use super::ids::{GroupKind, Gvk, ObjectKey};
 use super::live::{LiveObject, Protection};
 use super::record::{LiveRecord, ObjectRecord, StoreOp};
 use super::state::{Flight, Object, Owner, Timer, WatchState, owner_of, watch_of};
@@ -312,15 +312,22 @@ impl Engine {
         }
     }
 
-    pub(super) fn swept(&mut self, result: Result<Vec<LiveObject>, RequestError>, step: &mut Step<'_>) {
+    pub(super) fn swept(&mut self, result: Result<Sweep, RequestError>, step: &mut Step<'_>) {
         self.sweeping = false;
         match result {
-            Ok(found) => {
+            Ok(Sweep { found, forbidden }) => {
                 for live in found {
                     // Known objects have better news from their watch: this is metadata only.
                     if !self.objects.contains_key(&live.key) {
                         self.find(live, None, step);
                     }
+                }
+// A kind that we may not list can't hold anything of ours, unless rights were taken away since: then a status
+                // names it, and the search is not over.
+                let named = |kind: &&GroupKind| self.apps.values().any(|app| app.status.kinds.contains(*kind));
+                if let Some(kind) = forbidden.iter().find(named) {
+                    let error = format!("{kind} may not be listed, and a status names objects of it");
+                    return self.sweep_later(error, step);
                 }
                 self.inventory_complete = !self.store_failed;
                 self.sweep_failures = 0;
@@ -328,13 +335,15 @@ impl Engine {
                 step.store(StoreOp::MarkComplete);
                 self.dirty.extend(self.apps.keys().cloned());
             }
-            Err(error) => {
-                self.sweep_error = Some(error.message);
-                self.dirty.extend(self.apps.keys().cloned());
-                self.sweep_failures = self.sweep_failures.saturating_add(1);
-                let again = step.now.instant + self.retry_delay(self.sweep_failures);
-                self.at(again, Timer::Sweep);
-            }
+            Err(error) => self.sweep_later(error.message, step),
         }
+    }
+
+    fn sweep_later(&mut self, error: String, step: &Step<'_>) {
+        self.sweep_error = Some(error);
+        self.dirty.extend(self.apps.keys().cloned());
+        self.sweep_failures = self.sweep_failures.saturating_add(1);
+        let again = step.now.instant + self.retry_delay(self.sweep_failures);
+        self.at(again, Timer::Sweep);
     }
 }

@@ -68,12 +68,7 @@ pub(super) fn spared(
 impl Engine {
     /// The last stage of a sync: what left Git is deleted, if nothing speaks against it.
     pub(super) fn advance_pruning(&mut self, app: &mut App, step: &mut Step<'_>) {
-        let extras: Vec<ObjectKey> = app
-            .inventory
-            .iter()
-            .filter(|key| self.objects.get(*key).is_some_and(|object| object.verdict == Verdict::Extra))
-            .cloned()
-            .collect();
+        let extras = self.extras(app);
         let wanted = app.sync.as_ref().is_some_and(|sync| sync.prune);
         if extras.is_empty() || !wanted {
             app.prune_since = None;
@@ -85,9 +80,6 @@ impl Engine {
             return match held {
                 Held::Wait(why) => app.waiting = Some(why),
                 Held::Stop(why) => {
-                    for key in extras {
-                        app.record_result(&key, "PruneSkipped", Some(why.as_str().into()));
-                    }
                     app.condition(PRUNE_HELD, Some(why), step.now.wall);
                     self.finish_if_landed(app, step);
                 }
@@ -128,6 +120,18 @@ impl Engine {
                 .map_or(0, |sync| sync.results.values().filter(|result| result.status == "SyncFailed").count());
             self.finish(app, (failed > 0).then(|| format!("{failed} objects could not be pruned")), step);
         }
+    }
+
+    /// Whether a prune that waited for a person may go on.
+    pub(super) fn prune_released(&mut self, app: &mut App, step: &mut Step<'_>) -> bool {
+        let extras = self.extras(app);
+        !extras.is_empty() && self.prune_allowed(app, &extras, step).is_ok()
+    }
+
+    /// What left Git.
+    fn extras(&self, app: &App) -> Vec<ObjectKey> {
+        let left = |key: &&ObjectKey| self.objects.get(*key).is_some_and(|object| object.verdict == Verdict::Extra);
+        app.inventory.iter().filter(left).cloned().collect()
     }
 
     /// Whether the application may prune these objects now.
@@ -221,7 +225,7 @@ impl Engine {
             return false;
         }
         if self.lanes.syncing >= self.settings.apply_concurrency {
-            self.lanes.hungry.push_back(app.key().clone());
+            self.lanes.hungry.join(app.key());
             return false;
         }
         let Some(live) = &object.record.live else { return false };
@@ -273,7 +277,7 @@ impl Engine {
                 app.record_result(key, "Pruned", None);
                 let reason = if app.observed.deleting { "deleted with its Application" } else { "left Git" };
                 step.emit(app.notice(false, "Pruned", format!("{key} was deleted: it {reason}")));
-                self.audit(&app, key, "pruned", reason.to_owned(), step);
+                self.audit(&app, Some(key), "pruned", reason.to_owned(), step);
             }
             DeleteOutcome::NotFound => app.record_result(key, "Pruned", None),
             DeleteOutcome::Conflict | DeleteOutcome::Fenced => {}
@@ -342,7 +346,7 @@ impl Engine {
 }
 
 /// Condition of a prune that waits for a person.
-const PRUNE_HELD: &str = "SyncError/prune";
+pub(super) const PRUNE_HELD: &str = "SyncError/prune";
 
 /// Why an application does not prune.
 enum Held {

@@ -8,7 +8,7 @@ use super::effect::{Effect, WriteApplication};
 use super::event::{RequestError, RequestErrorReason};
 use super::health::HealthCode;
 use super::ids::{AppKey, ObjectKey};
-use super::state::{App, Object, ObjectResult, SyncPhase, Timer, Verdict, WatchState, watch_of};
+use super::state::{App, Object, ObjectResult, StatusWrite, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::{ApplicationStatus, ComparedTo, HealthStatus, ResourceResult, ResourceStatus, SyncStatus};
 use super::step::{Engine, Step};
 use super::view::{ApplicationView, ObjectView, View};
@@ -39,7 +39,6 @@ impl Engine {
             }
             Self::finish_refresh(app);
         }
-        self.watch_conditions(app, step);
         self.write_status(app, step);
     }
 
@@ -103,13 +102,14 @@ impl Engine {
             self.at(due, Timer::App(app.key().clone()));
             return;
         }
-        app.status.dirty = false;
         app.status.urgent = false;
         app.status.since = None;
         app.status.not_before = None;
+        self.watch_conditions(app, step);
+        app.status.dirty = false;
         let status = self.status(app, step);
         let hash = status_hash(&status);
-        let changed = app.status.written != Some(hash) && status_hash(&app.observed.status) != hash;
+        let changed = app.status.seen != Some(hash);
         let clear_operation = app.status.clear_operation && app.observed.operation.is_some();
         let clear_refresh = app.status.clear_refresh && app.observed.annotations.contains_key(REFRESH);
         app.status.clear_operation &= clear_operation;
@@ -123,8 +123,8 @@ impl Engine {
             return;
         }
         let request = self.next_number();
-        app.status.in_flight = Some((request, recording));
-        app.status.written = Some(hash);
+        let kept = changed.then(|| (hash, ApplicationStatus { resources: Vec::new(), ..status.clone() }));
+        app.status.in_flight = Some(StatusWrite { request, recording, status: kept });
         step.emit(Effect::WriteApplication(Box::new(WriteApplication {
             app: app.key().clone(),
             request,
@@ -147,12 +147,15 @@ impl Engine {
         step: &mut Step<'_>,
     ) {
         let Some(mut app) = self.apps.remove(key) else { return };
-        if let Some((waited, recording)) = app.status.in_flight
-            && waited == request
+        if app.status.in_flight.as_ref().is_some_and(|write| write.request == request)
+            && let Some(write) = app.status.in_flight.take()
         {
-            app.status.in_flight = None;
             match result {
                 Ok(resource_version) => {
+                    if let Some((hash, status)) = write.status {
+                        app.status.seen = Some(hash);
+                        app.observed.status = status;
+                    }
                     app.observed.resource_version = app.observed.resource_version.max(resource_version);
                     app.failures = 0;
                     if std::mem::take(&mut app.status.clear_operation) {
@@ -161,7 +164,7 @@ impl Engine {
                     if std::mem::take(&mut app.status.clear_refresh) {
                         app.observed.annotations.remove(REFRESH);
                     }
-                    if recording {
+                    if write.recording {
                         self.recorded(&mut app, step);
                     }
                 }
@@ -173,7 +176,6 @@ impl Engine {
     }
 
     fn write_failed(&mut self, app: &mut App, error: &RequestError, step: &mut Step<'_>) {
-        app.status.written = None;
         app.status.dirty = true;
         if error.reason == RequestErrorReason::NotFound {
             // The Application is gone; its watch will say so.
@@ -254,10 +256,16 @@ impl Engine {
     fn health(&self, app: &App) -> HealthCode {
         let has = |code| app.tally.health(code) > 0;
         let any_live = app.inventory.len() > app.tally.health(HealthCode::Missing) as usize;
+        let otherwise = if has(HealthCode::Missing) && !any_live { HealthCode::Missing } else { HealthCode::Healthy };
         [HealthCode::Unknown, HealthCode::Degraded, HealthCode::Progressing, HealthCode::Suspended]
             .into_iter()
             .find(|code| has(*code))
-            .unwrap_or(if has(HealthCode::Missing) && !any_live { HealthCode::Missing } else { HealthCode::Healthy })
+            .unwrap_or(otherwise)
+    }
+
+    /// Whether [`Engine::take_changed`] has something.
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
     }
 
     /// Applications that may look different since the last call.
@@ -396,7 +404,7 @@ pub(super) fn resource_result(key: &ObjectKey, object: &Object, result: &ObjectR
     }
 }
 
-/// Hash of what a status says, whatever its times are.
-fn status_hash(status: &ApplicationStatus) -> super::hash::Hash {
+/// Hash of all that a status says.
+pub(super) fn status_hash(status: &ApplicationStatus) -> super::hash::Hash {
     super::apps::hash_of(&serde_json::to_value(status).unwrap_or_default())
 }

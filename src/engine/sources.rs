@@ -122,8 +122,8 @@ impl Engine {
             app.condition("InvalidSpecError", None, step.now.wall);
             return;
         }
-        if let RenderState::Running { revision, .. } = &app.render
-            && revision == target
+        if let RenderState::Running { revision, source, .. } = &app.render
+            && (revision, *source) == (target, plan.hash)
         {
             return;
         }
@@ -136,10 +136,7 @@ impl Engine {
             return;
         }
         if self.lanes.rendering >= self.settings.render_concurrency {
-            if app.render == RenderState::Idle {
-                app.render = RenderState::Queued;
-                self.lanes.to_render.push_back(app.key().clone());
-            }
+            self.lanes.to_render.join(app.key());
             return;
         }
         let previous = (app.record.source == Some(plan.hash) && !app.render_anew).then(|| app.record.inputs.clone());
@@ -157,7 +154,8 @@ impl Engine {
         self.lanes.rendering += 1;
         self.counters.renders += 1;
         app.render_anew = false;
-        app.render = RenderState::Running { request: render.request, revision: render.revision.clone() };
+        app.render =
+            RenderState::Running { request: render.request, revision: render.revision.clone(), source: plan.hash };
         step.emit(Effect::Render(Box::new(render)));
     }
 
@@ -169,18 +167,14 @@ impl Engine {
         step: &mut Step<'_>,
     ) {
         self.lanes.rendering = self.lanes.rendering.saturating_sub(1);
-        if let Some(next) = self.lanes.to_render.pop_front() {
-            if let Some(app) = self.apps.get_mut(&next) {
-                app.render = RenderState::Idle;
-            }
-            self.dirty.insert(next);
-        }
         let Some(mut app) = self.apps.remove(key) else { return };
-        if let RenderState::Running { request: waited, revision } = app.render.clone()
+        if let RenderState::Running { request: waited, revision, source } = app.render.clone()
             && waited == request
         {
             app.render = RenderState::Idle;
             match result {
+                // The spec changed meanwhile: this is the rendering of another source.
+                _ if app.plan.as_ref().map(|plan| plan.hash) != Ok(source) => {}
                 Ok(rendered) => self.install(&mut app, rendered, step),
                 Err(failure) => self.render_failed(&mut app, revision, failure, step),
             }
@@ -203,7 +197,7 @@ impl Engine {
         if let Some(again) = again {
             self.at(again, Timer::App(app.key().clone()));
         }
-        let source = app.plan.as_ref().map_or(Hash::of(b""), |plan| plan.hash);
+        let source = app.plan.as_ref().map_or_else(|_| Hash::of(b""), |plan| plan.hash);
         let told = app.conditions.get(kind).is_some_and(|known| known.message == failure.message);
         if !told && self.epoch.is_some() {
             step.emit(app.notice(true, "RenderFailed", format!("{}: {}", revision.short(), failure.message)));

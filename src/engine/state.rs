@@ -8,11 +8,11 @@ use super::contest::Contest;
 use super::desired::{DesiredObject, Stage};
 use super::hash::Hash;
 use super::health::HealthCode;
-use super::ids::{AppKey, Gvk, ObjectKey, RepoKey, Revision};
+use super::ids::{AppKey, GroupKind, Gvk, ObjectKey, RepoKey, Revision};
 use super::live::LiveObject;
 use super::options::AppOptions;
 use super::record::{ApplicationRecord, ObjectRecord};
-use super::status::{Condition, HistoryEntry, OperationState};
+use super::status::{ApplicationStatus, Condition, HistoryEntry, OperationState};
 use super::time::{Instant, Timestamp};
 
 /// How one object stands towards Git.
@@ -210,17 +210,17 @@ impl Tally {
 /// What the rendering of an application is up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum RenderState {
-    /// Nothing to do.
+    /// Nothing to do, or waiting for a free place.
     #[default]
     Idle,
-    /// Waits for a free place.
-    Queued,
     /// Under way.
     Running {
         /// Number of the request.
         request: u64,
         /// What is rendered.
         revision: Revision,
+        /// Source and destination that it is rendered with ([`Plan::hash`]).
+        source: Hash,
     },
 }
 
@@ -360,16 +360,29 @@ pub(super) struct StatusState {
     pub urgent: bool,
     /// A write failed: not before.
     pub not_before: Option<Instant>,
-    /// The write under way, and whether it records the start of the sync.
-    pub in_flight: Option<(u64, bool)>,
-    /// Hash of the status last written or read.
-    pub written: Option<Hash>,
+    /// The write under way.
+    pub in_flight: Option<StatusWrite>,
+    /// Hash of the status that the cluster has.
+    pub seen: Option<Hash>,
+    /// Kinds of the objects that it names: a store that was lost does not know them.
+    pub kinds: BTreeSet<GroupKind>,
     /// `.operation` is taken over and to be removed.
     pub clear_operation: bool,
     /// The refresh annotation is served and to be removed.
     pub clear_refresh: bool,
     /// Every object of the deleted Application is gone: remove our finalizers.
     pub release: bool,
+}
+
+/// A write of an Application under way.
+#[derive(Debug)]
+pub(super) struct StatusWrite {
+    /// Number of the request.
+    pub request: u64,
+    /// It records the start of the sync, which goes on when it is confirmed.
+    pub recording: bool,
+    /// What is written, without the objects; `None`: the status stays as it is.
+    pub status: Option<(Hash, ApplicationStatus)>,
 }
 
 /// One repository.
@@ -430,10 +443,38 @@ pub(super) struct Lanes {
     pub healing: usize,
     /// Renderings under way.
     pub rendering: usize,
-    /// Applications that wait for a place, in order.
-    pub hungry: VecDeque<AppKey>,
+    /// Applications that wait for a place.
+    pub hungry: Line,
     /// Applications that wait for a rendering.
-    pub to_render: VecDeque<AppKey>,
+    pub to_render: Line,
+}
+
+/// Applications in the order in which they came, each once.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    order: VecDeque<AppKey>,
+    members: BTreeSet<AppKey>,
+}
+
+impl Line {
+    /// Puts an application at the end, unless it waits already.
+    pub(super) fn join(&mut self, app: &AppKey) {
+        if self.members.insert(app.clone()) {
+            self.order.push_back(app.clone());
+        }
+    }
+
+    /// Takes the first one out.
+    pub(super) fn next(&mut self) -> Option<AppKey> {
+        let app = self.order.pop_front()?;
+        self.members.remove(&app);
+        Some(app)
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
 }
 
 /// Something that is due at an instant. Firing one too often does no harm: every handler looks at the state.

@@ -230,13 +230,31 @@ impl Engine {
 
     /// Looks after every dirty application. One application is out of the map while it is looked after.
     fn settle(&mut self, step: &mut Step<'_>) {
-        while let Some(key) = self.dirty.pop_first() {
-            self.changed.insert(key.clone());
-            if let Some(mut app) = self.apps.remove(&key) {
-                self.advance(&mut app, step);
-                self.apps.insert(key, app);
+        // Each that waits for a place is looked at once more at most: a place that one does not take is the next one's.
+        let mut waiting = self.lanes.hungry.len() + self.lanes.to_render.len();
+        loop {
+            while let Some(key) = self.dirty.pop_first() {
+                self.changed.insert(key.clone());
+                if let Some(mut app) = self.apps.remove(&key) {
+                    self.advance(&mut app, step);
+                    self.apps.insert(key, app);
+                }
             }
+            let Some(next) = self.next_in_line().filter(|_| waiting > 0) else { return };
+            waiting -= 1;
+            self.dirty.insert(next);
         }
+    }
+
+    /// An application that waits for a place, if there is one free.
+    fn next_in_line(&mut self) -> Option<AppKey> {
+        if self.lanes.rendering < self.settings.render_concurrency
+            && let Some(next) = self.lanes.to_render.next()
+        {
+            return Some(next);
+        }
+        let most = self.settings.apply_concurrency;
+        if self.lanes.syncing < most || self.lanes.healing < most { self.lanes.hungry.next() } else { None }
     }
 
     pub(super) fn at(&mut self, when: Instant, timer: Timer) {

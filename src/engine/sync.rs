@@ -8,6 +8,7 @@ use super::desired::Stage;
 use super::effect::{Effect, Purpose};
 use super::event::{RequestError, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
+use super::prune::PRUNE_HELD;
 use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::{HistoryEntry, OperationState, SyncResult};
 use super::step::{Engine, Step};
@@ -171,21 +172,32 @@ impl Engine {
             let started = Timestamp::parse(&state.started_at);
             return self.start(app, state.operation, automated, started, step);
         }
-        let due = match app.attempted() {
-            Some(state) => self.owes_prune(app, state),
-            None => self.has_news(app),
-        };
-        if plan.automated.is_none() || !due {
+        let automated = plan.automated.is_some();
+        let prune = plan.prune();
+        self.end_superseded(app, step);
+        let released = app.conditions.contains_key(PRUNE_HELD) && prune && self.prune_released(app, step);
+        if !automated || !(released || app.attempted().is_none() && self.has_news(app)) {
             return;
         }
         let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
         let operation = Operation {
-            sync: Some(SyncOperation { revision, prune: plan.prune(), ..SyncOperation::default() }),
+            sync: Some(SyncOperation { revision, prune, ..SyncOperation::default() }),
             initiated_by: Some(InitiatedBy { username: None, automated: true }),
             info: Vec::new(),
             retry: app.observed.spec.as_ref().ok().and_then(|spec| spec.sync_policy.clone()?.retry),
         };
         self.start(app, operation, true, None, step);
+    }
+
+    /// An operation that no replica can go on with, because what is desired has changed, is over.
+    fn end_superseded(&self, app: &mut App, step: &mut Step<'_>) {
+        let installed = app.record.revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
+        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running") {
+            state.phase = "Failed".into();
+            state.message = Some(format!("superseded by {installed}"));
+            state.finished_at = Some(step.now.wall.to_string());
+            app.status.dirty = true;
+        }
     }
 
     /// Whether Git wants something that was never applied. A difference that arose in the cluster is none: that is drift.
@@ -207,27 +219,6 @@ impl Engine {
                 .iter()
                 .filter_map(|key| self.objects.get(key))
                 .any(|object| object.verdict == Verdict::Missing && !object.was_applied())
-    }
-
-    /// Whether objects that left Git were found after a sync that was to prune them had ended: it says of each that it
-    /// knew what became of it. A store that was lost finds them only with its sweep.
-    fn owes_prune(&self, app: &App, attempted: &OperationState) -> bool {
-        let asked = attempted.operation.sync.as_ref().is_some_and(|sync| sync.prune && sync.resources.is_empty());
-        let automated = app.plan.as_ref().is_ok_and(|plan| plan.prune());
-        if !asked || !automated || app.tally.of(Verdict::Extra) == 0 || app.tally.of(Verdict::Unknown) > 0 {
-            return false;
-        }
-        let results = attempted.sync_result.as_ref().map(|result| result.resources.as_slice()).unwrap_or_default();
-        let told = |key: &ObjectKey| {
-            results.iter().any(|result| {
-                *result.kind == *key.kind
-                    && *result.name == *key.name
-                    && *result.namespace == *key.namespace
-                    && *result.group == *key.group
-            })
-        };
-        let extra = |key: &&ObjectKey| self.objects.get(*key).is_some_and(|object| object.verdict == Verdict::Extra);
-        app.inventory.iter().filter(extra).any(|key| !told(key))
     }
 
     fn start(
@@ -297,7 +288,7 @@ impl Engine {
                     self.gather(&mut app);
                 }
                 Err(error) => {
-                    self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step)
+                    self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step);
                 }
             }
         }
@@ -378,7 +369,7 @@ impl Engine {
                 return false;
             }
             if self.lanes.syncing >= self.settings.apply_concurrency {
-                self.lanes.hungry.push_back(app.key().clone());
+                self.lanes.hungry.join(app.key());
                 return false;
             }
         }
@@ -489,6 +480,10 @@ impl Engine {
             self.add_history(app, step);
             step.emit(app.notice(false, "Synced", format!("synced to {}", revision.short())));
         }
+        let action =
+            if app.operation.as_ref().is_some_and(|state| state.phase == "Succeeded") { "synced" } else { "failed" };
+        let message = app.operation.as_ref().and_then(|state| state.message.clone()).unwrap_or_default();
+        self.audit(app, None, action, format!("{revision}: {message}"), step);
         app.sync = None;
         app.attention = app.inventory.clone();
         app.status.urgent = true;

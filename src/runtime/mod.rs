@@ -1,5 +1,6 @@
 //! The agent: puts the parts together, and runs the one loop (event → step → effects) until it is told to stop.
 
+mod beginning;
 mod clock;
 mod executor;
 mod journal;
@@ -7,7 +8,7 @@ pub mod settings;
 mod sources;
 mod turn;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::beginning::Beginning;
 use self::clock::Clock;
 use self::executor::Executor;
 use self::journal::{Journal, RecentManifests};
@@ -27,32 +29,23 @@ use crate::api::{ApiState, HealthState, Metrics, OBJECTS_QUEUE, Server};
 use crate::cluster::apply::ApplyContext;
 use crate::cluster::client::{ClientSettings, Clients};
 use crate::cluster::clock::Clocks;
-use crate::cluster::discovery::DiscoveryHandle;
 use crate::cluster::events::Recorder;
 use crate::cluster::fence::{InFlight, WriteContext};
 use crate::cluster::lease::{self, LeaseHandle};
 use crate::cluster::observe::{RequestObserver, Verb};
 use crate::cluster::watch::{Reader, WatchContext, WatchCounters, WatchSettings};
-use crate::cluster::{Namespaces, applications, hash_key, repositories};
+use crate::cluster::{Namespaces, applications, repositories};
 use crate::engine::Engine;
-use crate::engine::backoff::Backoff;
-use crate::engine::contest::ContestLimits;
 use crate::engine::event::Event;
-use crate::engine::hash::{Hash, HashKey};
-use crate::engine::record::StoreSnapshot;
+use crate::engine::hash::Hash;
 use crate::engine::settings::EngineSettings;
 use crate::engine::view::View;
-use crate::git::{GitLimits, Mirrors, SshSettings};
-use crate::render::RenderLimits;
-use crate::store::{Store, StoreOptions};
+use crate::git::Mirrors;
 
 /// Events that wait for the loop. A full queue slows the watches down, and nothing is lost.
 const EVENTS: usize = 1024;
 /// How long the end of writes under way and the release of the Lease are waited for.
 const DRAIN: Duration = Duration::from_secs(10);
-/// Waits between tries of what has to work before the agent can begin.
-const STARTING: Backoff =
-    Backoff { initial: Duration::from_millis(200), factor: 2, max: Duration::from_secs(10), jitter: 20 };
 /// Namespace whose Applications have plain names in tracking ids, as with Argo CD's controller in its usual place.
 const CONTROL_NAMESPACE: &str = "argocd";
 
@@ -61,7 +54,9 @@ const CONTROL_NAMESPACE: &str = "argocd";
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let stopped = stop_signal()?;
     let (view, views) = watch::channel(Arc::new(View::default()));
-    let metrics = Arc::new(Metrics::new(views.clone()));
+    let metrics = Metrics::new(views.clone());
+    metrics.measure_store(settings.store_file());
+    let metrics = Arc::new(metrics);
     let health = HealthState::new();
     let (objects, object_requests) = mpsc::channel(OBJECTS_QUEUE);
     let state = ApiState { view: views, objects, health: health.clone(), metrics: metrics.clone() };
@@ -108,72 +103,6 @@ impl RequestObserver for Observer {
     fn observed(&self, verb: Verb, resource: &str, code: Option<u16>, seconds: f64) {
         let duration = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         self.0.observe_request(verb.as_str(), resource, code.unwrap_or_default(), duration);
-    }
-}
-
-/// What is there before the agent begins: the shared key, the served kinds, and the store.
-struct Beginning {
-    hash_key: HashKey,
-    discovery: Arc<DiscoveryHandle>,
-    /// The store, or why there is none.
-    store: Result<Arc<Store>, String>,
-    snapshot: StoreSnapshot,
-}
-
-impl Beginning {
-    /// Waits for the API server, and opens the store. `None`: the agent was stopped meanwhile.
-    async fn of(settings: &Settings, clients: &Clients, stopped: &CancellationToken) -> anyhow::Result<Option<Self>> {
-        let path = settings.store_file();
-        let opened = tokio::task::spawn_blocking(move || open_store(&path)).await??;
-        let (store, snapshot) = opened;
-        let discovery = DiscoveryHandle::new(clients.watch.clone());
-        let namespace = settings.namespace();
-        let timeout = settings.cluster.request_timeout;
-        for attempt in 0u32.. {
-            let key = hash_key::hash_key(&clients.write, namespace, timeout, rand::random);
-            let ready = async { tokio::try_join!(key, discovery.refresh()) };
-            let Some(result) = stopped.run_until_cancelled(ready).await else { return Ok(None) };
-            match result {
-                Ok((hash_key, _)) => return Ok(Some(Self { hash_key, discovery, store, snapshot })),
-                Err(error) => tracing::warn!(error = %error.message, "the API server can't be used yet"),
-            }
-            let pause = tokio::time::sleep(STARTING.delay(attempt, rand::random()));
-            if stopped.run_until_cancelled(pause).await.is_none() {
-                return Ok(None);
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// Opens the store and reads what the engine starts from. A store that can't be used is set aside by the store itself.
-fn open_store(path: &Path) -> anyhow::Result<(Result<Arc<Store>, String>, StoreSnapshot)> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("the data folder {} can't be made", folder.display()))?;
-    }
-    let (store, report) = Store::open(path, &StoreOptions::default())
-        .with_context(|| format!("the store {} can't be opened", path.display()))?;
-    if let Some(aside) = &report.set_aside {
-        tracing::error!(
-            reason = %aside.reason,
-            kept = %aside.to.display(),
-            "the store could not be used and was set aside; it is rebuilt from Git and the cluster, and nothing is pruned until \
-             every kind was searched"
-        );
-    }
-    if report.created && report.set_aside.is_none() {
-        tracing::info!(
-            file = %path.display(),
-            "a new store was made; it is filled from Git and the cluster, and nothing is pruned until every kind was searched"
-        );
-    }
-    match store.load() {
-        Ok(snapshot) => Ok((Ok(Arc::new(store)), snapshot)),
-        Err(error) => {
-            tracing::error!(%error, "the store can't be read; going on without it");
-            Ok((Err(error.to_string()), StoreSnapshot::default()))
-        }
     }
 }
 
@@ -299,8 +228,8 @@ impl Agent {
             hash_key: begun.hash_key.clone(),
         };
         let sources = Sources::new(
-            self.mirrors(),
-            self.render_limits(),
+            Mirrors::new(self.settings.git_folder(), self.settings.git_limits()).with_ssh(self.settings.ssh()),
+            self.settings.render_limits(),
             installation,
             begun.discovery.clone(),
             known_secrets,
@@ -363,34 +292,6 @@ impl Agent {
         (Some(journal), Some(tokio::task::spawn_blocking(work)))
     }
 
-    fn mirrors(&self) -> Mirrors {
-        let git = &self.settings.git;
-        let limits = GitLimits {
-            timeout: git.git_timeout,
-            max_transfer: git.git_max_transfer.0,
-            max_file: git.git_max_file_size.0,
-            max_entries: git.git_max_entries as usize,
-            max_depth: git.git_max_depth as usize,
-            max_packs: git.git_max_packs as usize,
-            max_mirrors: git.git_max_mirrors as usize,
-            local_repositories: self.settings.allow_local_repositories(),
-        };
-        let ssh = SshSettings { known_hosts: git.known_hosts.clone(), ..SshSettings::default() };
-        Mirrors::new(self.settings.git_folder(), limits).with_ssh(ssh)
-    }
-
-    fn render_limits(&self) -> RenderLimits {
-        let render = &self.settings.render;
-        RenderLimits {
-            max_file_size: render.render_max_file_size.0,
-            max_files: render.render_max_files as usize,
-            max_total_size: render.render_max_total_size.0,
-            max_folder_depth: render.render_max_folder_depth as usize,
-            max_objects: render.render_max_objects as usize,
-            max_object_size: usize::try_from(render.render_max_object_size.0).unwrap_or(usize::MAX),
-        }
-    }
-
     fn engine_settings(&self, instance: Arc<str>) -> EngineSettings {
         let (git, sync) = (&self.settings.git, &self.settings.sync);
         EngineSettings {
@@ -402,13 +303,7 @@ impl Agent {
             prune_share_percent: sync.prune_guard_percent as usize,
             prune_share_minimum: sync.prune_guard_min_objects as usize,
             prune_wait: sync.prune_wait,
-            contest: ContestLimits {
-                burst: u16::try_from(sync.contest_heals).unwrap_or(u16::MAX),
-                window: sync.contest_window,
-                interval: sync.contest_min_pause,
-                max_interval: sync.contest_max_pause,
-                calm: sync.contest_calm,
-            },
+            contest: self.settings.contest_limits(),
             ..EngineSettings::default()
         }
     }

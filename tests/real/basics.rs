@@ -12,10 +12,9 @@ fn config_map(name: &str, colour: &str) -> String {
 fn a_commit_is_applied_healed_changed_and_pruned() {
     let rig = Rig::new("basics");
     let shop = rig.destination("shop");
-    let first = rig.repo.commit(
-        &[("app/a.yaml", &config_map("a", "blue")), ("app/b.yaml", &config_map("b", "blue"))],
-        "two maps",
-    );
+    let first = rig
+        .repo
+        .commit(&[("app/a.yaml", &config_map("a", "blue")), ("app/b.yaml", &config_map("b", "blue"))], "two maps");
     rig.application("shop", "app", &shop, AUTOMATED);
     let agent = rig.agent(&[]);
     rig.wait_synced("shop", first.as_str());
@@ -24,7 +23,8 @@ fn a_commit_is_applied_healed_changed_and_pruned() {
     // A change by hand is reverted, and its author is named.
     rig.plane.kubectl(&["-n", &shop, "patch", "configmap", "a", "--type=merge", "-p", r#"{"data":{"colour":"red"}}"#]);
     rig.wait("the edit to be reverted", || rig.get(&shop, &["configmap", "a"])["data"]["colour"] == "blue");
-    let app = rig.wait_app("shop", "telling the drift", |app| app["status"]["resources"].to_string().contains("reverted"));
+    let app =
+        rig.wait_app("shop", "telling the drift", |app| app["status"]["resources"].to_string().contains("reverted"));
     assert!(app["status"]["resources"].to_string().contains("kubectl-patch"), "{:#}", app["status"]["resources"]);
 
     // A commit that changes one object applies that one.

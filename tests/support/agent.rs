@@ -60,7 +60,14 @@ impl Rig {
             plane.kubectl(&["wait", "--for=condition=Established", "crd/applications.argoproj.io", "--timeout=60s"]);
         });
         let namespace = plane.namespace(prefix);
-        Self { proxy: Proxy::start(plane, "admin"), repo: GitRepo::new(), namespace, folder, agents: Cell::new(0), plane }
+        Self {
+            proxy: Proxy::start(plane, "admin"),
+            repo: GitRepo::new(),
+            namespace,
+            folder,
+            agents: Cell::new(0),
+            plane,
+        }
     }
 
     /// Another fresh namespace, for a destination.
@@ -154,7 +161,14 @@ impl Rig {
     pub(crate) fn refresh(&self, name: &str) {
         let annotation = "argocd.argoproj.io/refresh";
         let target = format!("applications.argoproj.io/{name}");
-        self.plane.kubectl(&["-n", &self.namespace, "annotate", "--overwrite", &target, &format!("{annotation}=normal")]);
+        self.plane.kubectl(&[
+            "-n",
+            &self.namespace,
+            "annotate",
+            "--overwrite",
+            &target,
+            &format!("{annotation}=normal"),
+        ]);
         self.wait_app(name, "refreshed", |app| app["metadata"]["annotations"].get(annotation).is_none());
     }
 
@@ -222,7 +236,12 @@ impl Agent {
     pub(crate) fn wait_ready(&self) -> bool {
         let begun = Instant::now();
         while self.get("/readyz").is_none() {
-            assert!(begun.elapsed() < PATIENCE, "not ready: {:?}\n{}", http_get(self.public, "/readyz?verbose"), self.log());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "not ready: {:?}\n{}",
+                http_get(self.public, "/readyz?verbose"),
+                self.log()
+            );
             pause();
         }
         self.metric("driftless_leader") > 0.0
