@@ -322,6 +322,7 @@ impl Engine {
             self.application_gone(&key, step);
         }
         self.applications_listed = true;
+        self.reassess_tracked(None);
         if !self.inventory_complete {
             self.sweep(step);
         }
@@ -336,10 +337,12 @@ impl Engine {
         if let Some(repo) = repo {
             self.leave_repo(&repo, key);
         }
-        self.instances.remove(&*instance_name(key, &self.settings.control_namespace));
+        let instance = instance_name(key, &self.settings.control_namespace);
+        self.instances.remove(&*instance);
         for object in inventory {
             self.hand_over_or_forget(&object, step);
         }
+        self.reassess_tracked(Some(&instance));
         step.store(StoreOp::DeleteApplication(key.clone()));
         self.changed.insert(key.clone());
     }

@@ -48,7 +48,7 @@ impl Engine {
                 }
             }
             Verdict::Drifted => self.drifted(app, key, heals, step),
-            Verdict::Missing | Verdict::OutOfSync if object.was_applied() || app.was_deployed() => {
+            Verdict::Missing | Verdict::OutOfSync if object.was_applied() || app.deployed() => {
                 self.drifted(app, key, heals, step);
             }
             Verdict::Missing | Verdict::OutOfSync => self.compare(app, key, step),

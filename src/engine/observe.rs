@@ -75,6 +75,7 @@ impl Object {
             volatile.deleting = false;
             volatile.delete_accepted = false;
             volatile.owner = Owner::Ours;
+            volatile.tracked = None;
             volatile.health_message = None;
             volatile.managed_fields = None;
             volatile.found_drifted = None;
@@ -129,7 +130,14 @@ impl Engine {
         let key = live.key.clone();
         let instance = instance_name(&object.record.app, &self.settings.control_namespace);
         let owner = owner_of(&live, &self.settings.instance, &instance);
-        if object.see(live, owner) {
+        let labelled = live.instance.as_deref() == Some(&*self.settings.instance);
+        let tracked = live.tracking.as_ref().filter(|_| labelled && owner == Owner::OtherApplication);
+        let tracked = tracked.map(|tracking| Box::from(&*tracking.instance));
+        let told = object.see(live, owner);
+        if let Some(volatile) = &mut object.volatile {
+            volatile.tracked = tracked;
+        }
+        if told {
             step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             self.reassess(&key);
         } else if object.verdict == super::state::Verdict::Unknown {

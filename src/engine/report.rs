@@ -36,6 +36,7 @@ impl Engine {
                 for key in &attention {
                     self.attend(app, key, step);
                 }
+                self.clear_sync_errors(app, step);
             }
             Self::finish_refresh(app);
         }

@@ -182,6 +182,8 @@ impl Engine {
         }
         self.apps.insert(key.clone(), app);
         self.dirty.insert(key.clone());
+        let instance = super::tracking::instance_name(key, &self.settings.control_namespace);
+        self.reassess_tracked(Some(&instance));
     }
 
     fn render_failed(&mut self, app: &mut App, revision: Revision, failure: RenderFailure, step: &mut Step<'_>) {

@@ -87,6 +87,8 @@ pub(super) enum Flight {
 pub(super) struct Volatile {
     /// Whose it is.
     pub owner: Owner,
+    /// The Application of this installation that its tracking id names, if that is not the one that has it.
+    pub tracked: Option<Box<str>>,
     /// `metadata.deletionTimestamp` is set.
     pub deleting: bool,
     /// Why its health is what it is.

@@ -8,7 +8,6 @@ use super::desired::Stage;
 use super::effect::{Effect, Purpose};
 use super::event::{RequestError, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
-use super::prune::PRUNE_HELD;
 use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::{HistoryEntry, OperationState, SyncResult};
 use super::step::{Engine, Step};
@@ -51,7 +50,7 @@ impl App {
     }
 
     /// The installed revision, if it is the one that the target names.
-    fn at_target(&self) -> bool {
+    pub(super) fn at_target(&self) -> bool {
         let target = self.target.as_ref().map(|(target, _)| target);
         target.is_some()
             && target == self.record.revision.as_ref()
@@ -59,7 +58,7 @@ impl App {
     }
 
     /// Whether the last operation was for what is installed now: one that failed is not begun again for it.
-    fn attempted(&self) -> Option<&OperationState> {
+    pub(super) fn attempted(&self) -> Option<&OperationState> {
         let operation = self.operation.as_ref()?;
         let result = operation.sync_result.as_ref()?;
         let plan = self.plan.as_ref().ok()?;
@@ -68,20 +67,22 @@ impl App {
         same.then_some(operation)
     }
 
-    /// Whether the status tells that what is installed was brought to the cluster as a whole, by this replica or another.
-    /// What differs then is drift and not news, even if a store that was lost can't tell.
-    pub(super) fn was_deployed(&self) -> bool {
+    /// Whether what is installed was brought to the cluster as a whole before, by this replica or another. What differs then
+    /// is drift and no news from Git, even if a store that was lost can't tell.
+    pub(super) fn deployed(&self) -> bool {
         let whole = |state: &&OperationState| {
-            state.phase == "Succeeded"
-                && state.operation.sync.as_ref().is_some_and(|sync| sync.resources.is_empty())
+            state.phase == "Succeeded" && state.operation.sync.as_ref().is_some_and(|sync| sync.resources.is_empty())
         };
-        let compared = &self.observed.status.sync;
-        let same = |plan: &super::state::Plan| {
-            compared.compared_to.as_ref().and_then(|to| to.source.as_ref()) == Some(&*plan.source)
-                && compared.revision.as_deref() == self.record.revision.as_ref().map(|revision| revision.as_str())
-        };
-        self.attempted().filter(whole).is_some()
-            || (compared.status == "Synced" && self.plan.as_ref().is_ok_and(same))
+        self.settled() || self.attempted().filter(whole).is_some()
+    }
+
+    /// Whether the status says that everything was in sync with what is installed.
+    fn settled(&self) -> bool {
+        let status = &self.observed.status.sync;
+        let source = status.compared_to.as_ref().and_then(|compared| compared.source.as_ref());
+        status.status == "Synced"
+            && self.plan.as_ref().is_ok_and(|plan| source == Some(&*plan.source))
+            && status.revision.as_deref() == self.record.revision.as_ref().map(|revision| revision.as_str())
     }
 }
 
@@ -172,11 +173,10 @@ impl Engine {
             let started = Timestamp::parse(&state.started_at);
             return self.start(app, state.operation, automated, started, step);
         }
-        let automated = plan.automated.is_some();
+let automated = plan.automated.is_some();
         let prune = plan.prune();
         self.end_superseded(app, step);
-        let released = app.conditions.contains_key(PRUNE_HELD) && prune && self.prune_released(app, step);
-        if !automated || !(released || app.attempted().is_none() && self.has_news(app)) {
+        if !automated || self.was_attempted(app) || !self.has_news(app) {
             return;
         }
         let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
@@ -210,7 +210,7 @@ impl Engine {
             return true;
         }
         // Deleted by hand is drift. A store that was lost knows only from the status that the objects had been there.
-        if app.was_deployed() {
+        if app.settled() {
             return false;
         }
         app.tally.of(Verdict::OutOfSync) > 0
