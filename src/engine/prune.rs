@@ -239,7 +239,7 @@ if app.plan.is_err() {
             return false;
         }
         if self.lanes.syncing >= self.settings.apply_concurrency {
-            self.lanes.hungry.join(app.key());
+            self.lanes.to_sync.push(app.key());
             return false;
         }
         let Some(live) = &object.record.live else { return false };
@@ -279,6 +279,7 @@ if app.plan.is_err() {
         if let Some(sync) = &mut app.sync {
             sync.flying.remove(key);
         }
+        let sent = !matches!(outcome, DeleteOutcome::Fenced);
         match outcome {
             DeleteOutcome::Accepted => {
                 self.counters.pruned += 1;
@@ -294,7 +295,8 @@ if app.plan.is_err() {
                 self.audit(&app, Some(key), "pruned", reason.to_owned(), step);
             }
             DeleteOutcome::NotFound => app.record_result(key, "Pruned", None),
-            DeleteOutcome::Conflict | DeleteOutcome::Fenced => {}
+            DeleteOutcome::Conflict => {}
+            DeleteOutcome::Fenced => self.fenced(key, step),
             DeleteOutcome::Failed(error) => {
                 let passing = matches!(error.reason, RequestErrorReason::Transient { .. });
                 self.apps.insert(owner.clone(), app);
@@ -308,6 +310,7 @@ if app.plan.is_err() {
         }
         self.apps.insert(owner.clone(), app);
         if let Some(object) = self.objects.get_mut(key)
+            && sent
             && !object.volatile().delete_accepted
         {
             // Gone or changed: what it is now has to be seen before anything else is done to it.

@@ -136,7 +136,7 @@ impl Engine {
             return;
         }
         if self.lanes.rendering >= self.settings.render_concurrency {
-            self.lanes.to_render.join(app.key());
+            self.lanes.to_render.push(app.key());
             return;
         }
         let previous = (app.record.source == Some(plan.hash) && !app.render_anew).then(|| app.record.inputs.clone());

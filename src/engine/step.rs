@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::effect::Effect;
-use super::event::{Event, Leadership};
+use super::event::Event;
 use super::hash::Hash;
 use super::ids::{AppKey, Epoch, Gvk, ObjectKey, RepoKey};
+use super::lanes::Lanes;
 use super::record::{ApplicationRecord, StoreOp, StoreSnapshot};
 use super::settings::EngineSettings;
-use super::state::{App, Lanes, Object, Owner, Repo, Timer, Verdict, Watch, WatchState, watch_of};
+use super::state::{App, Object, Owner, Repo, Timer, Verdict, Watch, WatchState, watch_of};
 use super::time::{Instant, Now};
 use super::tracking::instance_name;
 use super::view::Counters;
@@ -173,36 +174,6 @@ impl Engine {
         }
     }
 
-    fn leadership(&mut self, leadership: Leadership, step: &mut Step<'_>) {
-        self.lease_known = true;
-        match leadership {
-            Leadership::Leader { epoch, lease_uid } => {
-                self.epoch = Some(epoch);
-                step.store_first(StoreOp::PutEpoch(lease_uid, epoch.0));
-                // What a listing said before does not count: only what a ref names now may be written.
-                self.listing_floor = self.repos.values().map(|repo| repo.asked).max().unwrap_or_default();
-                let repos: Vec<RepoKey> = self.repos.keys().cloned().collect();
-                for repo in repos {
-                    self.list_refs(&repo, step);
-                }
-            }
-            Leadership::Standby => self.epoch = None,
-        }
-        for (key, app) in &mut self.apps {
-            app.fresh = app.is_pinned();
-            app.sync = None;
-            if self.epoch.is_none() {
-                // Another one leads: what it writes counts, and what was not written did not happen.
-                app.operation = app.observed.status.operation_state.clone();
-                app.history = app.observed.status.history.clone();
-            }
-            app.status.in_flight = None;
-            app.status.dirty = true;
-            app.attention = app.inventory.clone();
-            self.dirty.insert(key.clone());
-        }
-    }
-
     fn discovered(&mut self, kinds: Hash) {
         if self.kinds.replace(kinds) == Some(kinds) {
             return;
@@ -232,33 +203,16 @@ impl Engine {
         }
     }
 
-    /// Looks after every dirty application. One application is out of the map while it is looked after.
+    /// Looks after every dirty application, and after those for which a place has become free. One application is out of
+    /// the map while it is looked after.
     fn settle(&mut self, step: &mut Step<'_>) {
-        // Each that waits for a place is looked at once more at most: a place that one does not take is the next one's.
-        let mut waiting = self.lanes.hungry.len() + self.lanes.to_render.len();
-        loop {
-            while let Some(key) = self.dirty.pop_first() {
-                self.changed.insert(key.clone());
-                if let Some(mut app) = self.apps.remove(&key) {
-                    self.advance(&mut app, step);
-                    self.apps.insert(key, app);
-                }
+        while let Some(key) = self.dirty.pop_first().or_else(|| self.lanes.next(&self.settings)) {
+            self.changed.insert(key.clone());
+            if let Some(mut app) = self.apps.remove(&key) {
+                self.advance(&mut app, step);
+                self.apps.insert(key, app);
             }
-            let Some(next) = self.next_in_line().filter(|_| waiting > 0) else { return };
-            waiting -= 1;
-            self.dirty.insert(next);
         }
-    }
-
-    /// An application that waits for a place, if there is one free.
-    fn next_in_line(&mut self) -> Option<AppKey> {
-        if self.lanes.rendering < self.settings.render_concurrency
-            && let Some(next) = self.lanes.to_render.next()
-        {
-            return Some(next);
-        }
-        let most = self.settings.apply_concurrency;
-        if self.lanes.syncing < most || self.lanes.healing < most { self.lanes.hungry.next() } else { None }
     }
 
     pub(super) fn at(&mut self, when: Instant, timer: Timer) {

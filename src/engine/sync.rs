@@ -142,10 +142,9 @@ impl Engine {
             return self.refuse(app, operation, message, step);
         }
         if self.may_sync(app) {
-            let started =
-                app.operation.as_ref().filter(|_| running).and_then(|state| Timestamp::parse(&state.started_at));
+            let resumed = app.operation.take_if(|_| running);
             app.status.clear_operation = true;
-            self.start(app, operation, false, started, step);
+            self.start(app, operation, false, resumed.as_ref(), step);
         }
     }
 
@@ -170,10 +169,9 @@ impl Engine {
         let Ok(plan) = &app.plan else { return };
         if let Some(state) = app.attempted().filter(|state| state.phase == "Running").cloned() {
             let automated = state.operation.initiated_by.as_ref().is_some_and(|by| by.automated);
-            let started = Timestamp::parse(&state.started_at);
-            return self.start(app, state.operation, automated, started, step);
+            return self.start(app, state.operation.clone(), automated, Some(&state), step);
         }
-let automated = plan.automated.is_some();
+        let automated = plan.automated.is_some();
         let prune = plan.prune();
         self.end_superseded(app, step);
         if !automated || self.was_attempted(app) || !self.has_news(app) {
@@ -226,17 +224,20 @@ let automated = plan.automated.is_some();
         app: &mut App,
         operation: Operation,
         automated: bool,
-        started: Option<Timestamp>,
+        resumed: Option<&OperationState>,
         step: &mut Step<'_>,
     ) {
         let Some(revision) = app.record.revision.clone() else { return };
+        let started = resumed.and_then(|state| Timestamp::parse(&state.started_at));
+        let retries = resumed.and_then(|state| u32::try_from(state.retry_count?).ok());
         let sync = operation.sync.clone().unwrap_or_default();
         app.sync = Some(Sync {
             automated,
             revision: revision.clone(),
             started_at: started.unwrap_or(step.now.wall),
             phase: SyncPhase::Recording,
-            retries: 0,
+            retries: retries.unwrap_or_default(),
+            namespace_tries: 0,
             prune: sync.prune,
             todo: BTreeSet::new(),
             stage: Stage::Namespace,
@@ -287,13 +288,24 @@ let automated = plan.automated.is_some();
                     }
                     self.gather(&mut app);
                 }
-                Err(error) => {
-                    self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step);
-                }
+                Err(error) => self.namespace_failed(&mut app, &error, step),
             }
         }
         self.apps.insert(key.clone(), app);
         self.dirty.insert(key.clone());
+    }
+
+    /// A passing fault is tried again a few times; anything else fails the sync.
+    fn namespace_failed(&mut self, app: &mut App, error: &RequestError, step: &mut Step<'_>) {
+        let Some(sync) = &mut app.sync else { return };
+        let passing = matches!(error.reason, RequestErrorReason::Transient { .. });
+        if passing && sync.namespace_tries < PASSING_TRIES {
+            sync.namespace_tries += 1;
+            let until = step.now.instant + self.retry_delay(sync.namespace_tries);
+            sync.phase = SyncPhase::Backoff(until);
+            return self.at(until, Timer::App(app.key().clone()));
+        }
+        self.finish(app, Some(format!("the namespace can't be made: {}", error.message)), step);
     }
 
     /// Everything that is not as Git wants it and was not tried in this run is to be applied.
@@ -369,7 +381,7 @@ let automated = plan.automated.is_some();
                 return false;
             }
             if self.lanes.syncing >= self.settings.apply_concurrency {
-                self.lanes.hungry.join(app.key());
+                self.lanes.to_sync.push(app.key());
                 return false;
             }
         }
