@@ -250,6 +250,12 @@ impl Engine {
             app.claims = record.claims.iter().map(|claim| (claim.key.clone(), claim.clone())).collect();
             app.record = record;
         } else {
+            // New to this store, and yet it has objects: another replica applied them, and may have done so before the
+            // Application was known here. None of them may be missing when it comes to pruning.
+            if !app.observed.status.resources.is_empty() {
+                self.inventory_complete = false;
+                self.sweep(step);
+            }
             app.record.uid.clone_from(&app.observed.uid);
             step.store(StoreOp::PutApplication(key.clone(), Box::new(app.record.clone())));
         }

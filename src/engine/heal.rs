@@ -7,7 +7,7 @@ use super::hash::Hash;
 use super::ids::ObjectKey;
 use super::live::{Blame, LiveObject};
 use super::record::{AuditEntry, Expected, StoreOp};
-use super::state::{App, Flight, Owner, Timer, Verdict};
+use super::state::{App, Flight, Owner, Timer, Verdict, WatchState};
 use super::step::{Engine, Step};
 use super::tracking::instance_name;
 
@@ -29,9 +29,12 @@ impl Engine {
             return;
         }
         let lost = object.volatile.as_ref().is_some_and(|volatile| volatile.lost);
+        let watch = super::state::watch_of(key, &object.record.version);
+        let told = self.watches.get(&watch).is_some_and(|watch| !watch.listing && watch.state != WatchState::Pending);
         let heals = app.heals;
-        let drifts = matches!(object.verdict, Verdict::Drifted | Verdict::Missing) || lost;
-        if drifts && object.was_applied() {
+        let was_applied = object.was_applied() || app.deployed();
+        let differs = matches!(object.verdict, Verdict::Drifted | Verdict::Missing | Verdict::OutOfSync) || lost;
+        if differs && was_applied {
             self.want_heal(app);
         }
         let Some(object) = self.objects.get_mut(key) else { return };
@@ -41,9 +44,20 @@ impl Engine {
                 self.recreate(app, key, step);
             }
             Verdict::Unknown | Verdict::Extra if lost => self.look(key, step),
-            Verdict::Unknown => self.inspect(app, key, step),
+            // What its list will tell in a moment need not be read object by object.
+            Verdict::Unknown if !told && object.volatile.as_ref().is_none_or(|known| known.managed_fields.is_none()) => {}
+            Verdict::Unknown => {
+                // A heal that follows needs them as well.
+                let managed_fields = object.volatile.as_ref().and_then(|volatile| volatile.managed_fields.clone());
+                self.inspect(app, key, step);
+                if let Some(object) = self.objects.get_mut(key).filter(|_| managed_fields.is_some()) {
+                    object.volatile().managed_fields = managed_fields;
+                }
+            }
             Verdict::Drifted => self.drifted(app, key, heals, step),
-            Verdict::Missing if object.was_applied() => self.drifted(app, key, heals, step),
+            Verdict::Missing | Verdict::OutOfSync if was_applied => {
+                self.drifted(app, key, heals, step);
+            }
             Verdict::Missing | Verdict::OutOfSync => self.compare(app, key, step),
             Verdict::Extra if object.record.live.is_none() => self.forget(app, key, step),
             Verdict::Extra | Verdict::Foreign => {}
@@ -104,6 +118,9 @@ impl Engine {
                 object.volatile().drift = Some(deleted.into());
                 self.tell_drift(app, key, deleted, step);
             }
+        } else if object.record.live.as_ref().map(|live| live.resource_version) == object.volatile().found_drifted {
+            // It was told when that was found.
+            object.volatile().managed_fields = None;
         } else if object.volatile().managed_fields.is_some() {
             self.inspect(app, key, step);
         } else if object.volatile().drift.is_none() {
@@ -116,7 +133,7 @@ impl Engine {
         let Some(object) = self.objects.get_mut(key) else { return };
         let (Some(hash), Some(live)) = (object.record.desired, &object.record.live) else { return };
         let resource_version = live.resource_version;
-        if object.owner() != Owner::Ours {
+        if matches!(object.owner(), Owner::OtherApplication | Owner::OtherInstallation) {
             return;
         }
         let Some(managed_fields) = object.volatile().managed_fields.take() else {

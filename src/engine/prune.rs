@@ -130,13 +130,14 @@ impl Engine {
 
     /// Whether the application may prune these objects now.
     fn prune_allowed(&mut self, app: &mut App, extras: &[ObjectKey], step: &mut Step<'_>) -> Result<(), Held> {
-        if app.plan.is_err() {
+if app.plan.is_err() {
             return Err(Held::Wait("the spec is invalid".into()));
         }
+        if self.store_failed {
+            return Err(Held::Stop("nothing is pruned, because the store can't be written; the log says why".into()));
+        }
         if !self.inventory_complete {
-            return Err(Held::Wait(
-                "a prune waits until every kind was searched for objects of this installation".into(),
-            ));
+            return Err(Held::Wait(self.searching("a prune")));
         }
         if let Some(why) = self.prune_held(app, extras.len()) {
             return Err(Held::Stop(why));
@@ -206,6 +207,12 @@ impl Engine {
         }
         self.at(until, Timer::App(app.key().clone()));
         Err(Held::Wait(format!("a prune waits for {count} applications of this repository, {first} first")))
+    }
+
+    /// Why something waits for a sweep.
+    fn searching(&self, what: &str) -> String {
+        let why = self.sweep_error.as_ref().map(|error| format!("; the last search failed: {error}")).unwrap_or_default();
+        format!("{what} waits until every kind was searched for objects of this installation{why}")
     }
 
     /// Whether another application desires the object.
@@ -324,8 +331,7 @@ impl Engine {
             return;
         }
         if !self.inventory_complete {
-            let why = "the deletion waits until every kind was searched for objects of this installation";
-            app.waiting = Some(why.into());
+            app.waiting = Some(self.searching("the deletion"));
             return;
         }
         let keys: Vec<ObjectKey> = app.inventory.iter().cloned().collect();
@@ -358,7 +364,7 @@ impl Engine {
 }
 
 /// Condition of a prune that waits for a person.
-const PRUNE_HELD: &str = "SyncError/prune";
+pub(super) const PRUNE_HELD: &str = "SyncError/prune";
 
 /// Why an application does not prune.
 enum Held {

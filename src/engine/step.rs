@@ -12,6 +12,7 @@ use super::record::{ApplicationRecord, StoreOp, StoreSnapshot};
 use super::settings::EngineSettings;
 use super::state::{App, Object, Owner, Repo, Timer, Verdict, Watch, WatchState, watch_of};
 use super::time::{Instant, Now};
+use super::tracking::instance_name;
 use super::view::Counters;
 
 /// The state of one replica. Everything that happens goes through [`Engine::step`]; it is deterministic: the same events
@@ -39,6 +40,10 @@ pub struct Engine {
     pub(super) inventory_complete: bool,
     pub(super) sweeping: bool,
     pub(super) sweep_failures: u32,
+    /// Why the last sweep failed.
+    pub(super) sweep_error: Option<String>,
+    /// The store can't be written: what is not durably ours may not be deleted, and there is nothing to sweep into.
+    pub(super) store_failed: bool,
     pub(super) applications_listed: bool,
     /// Applications of the store that have not been seen in the cluster yet.
     pub(super) stored: BTreeMap<AppKey, (ApplicationRecord, BTreeSet<ObjectKey>)>,
@@ -94,6 +99,8 @@ impl Engine {
             inventory_complete: snapshot.complete,
             sweeping: false,
             sweep_failures: 0,
+            sweep_error: None,
+            store_failed: false,
             applications_listed: false,
             stored: BTreeMap::new(),
             kinds: None,
@@ -102,6 +109,8 @@ impl Engine {
             names: BTreeSet::new(),
         };
         for (key, record) in snapshot.applications {
+            // The watches begin before the Applications are listed: what they find belongs to somebody already.
+            engine.instances.insert(instance_name(&key, &engine.settings.control_namespace).into(), key.clone());
             engine.stored.insert(key, (record, BTreeSet::new()));
         }
         let positions: BTreeMap<Gvk, u64> = snapshot.positions.into_iter().collect();
@@ -158,9 +167,8 @@ impl Engine {
             Event::ApplicationWritten { app, request, result } => self.application_written(&app, request, result, step),
             Event::Swept { result } => self.swept(result, step),
             Event::StoreFailed => {
-                // What is not durably ours may not be deleted (invariant 2); there is no store to sweep into.
                 self.inventory_complete = false;
-                self.sweeping = true;
+                self.store_failed = true;
             }
             Event::Tick => {}
         }

@@ -66,6 +66,24 @@ impl App {
             && result.source.as_ref() == Some(&*plan.source);
         same.then_some(operation)
     }
+
+    /// Whether what is installed was brought to the cluster as a whole before, by this replica or another. What differs then
+    /// is drift and no news from Git, even if a store that was lost can't tell.
+    pub(super) fn deployed(&self) -> bool {
+        let whole = |state: &&OperationState| {
+            state.phase == "Succeeded" && state.operation.sync.as_ref().is_some_and(|sync| sync.resources.is_empty())
+        };
+        self.settled() || self.attempted().filter(whole).is_some()
+    }
+
+    /// Whether the status says that everything was in sync with what is installed.
+    fn settled(&self) -> bool {
+        let status = &self.observed.status.sync;
+        let source = status.compared_to.as_ref().and_then(|compared| compared.source.as_ref());
+        status.status == "Synced"
+            && self.plan.as_ref().is_ok_and(|plan| source == Some(&*plan.source))
+            && status.revision.as_deref() == self.record.revision.as_ref().map(|revision| revision.as_str())
+    }
 }
 
 impl Engine {
@@ -186,14 +204,15 @@ impl Engine {
         if app.tally.of(Verdict::Unknown) > 0 {
             return false;
         }
-        if app.tally.of(Verdict::OutOfSync) > 0 || (prune && app.tally.of(Verdict::Extra) > 0) {
+        if prune && app.tally.of(Verdict::Extra) > 0 {
             return true;
         }
         // Deleted by hand is drift. A store that was lost knows only from the status that the objects had been there.
-        let recorded = app.observed.status.sync.revision.as_deref() == app.record.revision.as_ref().map(|r| r.as_str());
-        app.tally.of(Verdict::Missing) > 0
-            && !recorded
-            && app
+        if app.settled() {
+            return false;
+        }
+        app.tally.of(Verdict::OutOfSync) > 0
+            || app
                 .inventory
                 .iter()
                 .filter_map(|key| self.objects.get(key))
