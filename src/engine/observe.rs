@@ -121,7 +121,20 @@ impl Engine {
         }
         let key = live.key.clone();
         let instance = instance_name(&object.record.app, &self.settings.control_namespace);
-        let owner = owner_of(&live, &self.settings.instance, &instance);
+        let owner = match owner_of(&live, &self.settings.instance, &instance) {
+            // The stamp is of this very manifest, so nobody applied another one since: the tracking id was edited by hand,
+            // unless it names an application that there is.
+            Owner::OtherApplication
+                if live.stamp.is_some()
+                    && live.stamp == object.record.desired
+                    && live.tracking.as_ref().is_none_or(|tracking| {
+                        self.instances.get(&tracking.instance).is_none_or(|named| *named == object.record.app)
+                    }) =>
+            {
+                Owner::Untracked
+            }
+            owner => owner,
+        };
         if object.see(live, owner) {
             step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             self.reassess(&key);
