@@ -129,7 +129,20 @@ impl Engine {
         }
         let key = live.key.clone();
         let instance = instance_name(&object.record.app, &self.settings.control_namespace);
-        let owner = owner_of(&live, &self.settings.instance, &instance);
+        let owner = match owner_of(&live, &self.settings.instance, &instance) {
+            // The stamp is of this very manifest, so nobody applied another one since: the tracking id was edited by hand,
+            // unless it names an application that there is.
+            Owner::OtherApplication
+                if live.stamp.is_some()
+                    && live.stamp == object.record.desired
+                    && live.tracking.as_ref().is_none_or(|tracking| {
+                        self.instances.get(&tracking.instance).is_none_or(|named| *named == object.record.app)
+                    }) =>
+            {
+                Owner::Untracked
+            }
+            owner => owner,
+        };
         let labelled = live.instance.as_deref() == Some(&*self.settings.instance);
         let tracked = live.tracking.as_ref().filter(|_| labelled && owner == Owner::OtherApplication);
         let tracked = tracked.map(|tracking| Box::from(&*tracking.instance));
@@ -330,7 +343,7 @@ impl Engine {
                         self.find(live, None, step);
                     }
                 }
-// A kind that we may not list can't hold anything of ours, unless rights were taken away since: then a status
+                // A kind that we may not list can't hold anything of ours, unless rights were taken away since: then a status
                 // names it, and the search is not over.
                 let named = |kind: &&GroupKind| self.apps.values().any(|app| app.status.kinds.contains(*kind));
                 if let Some(kind) = forbidden.iter().find(named) {

@@ -130,7 +130,7 @@ impl Engine {
 
     /// Whether the application may prune these objects now.
     fn prune_allowed(&mut self, app: &mut App, extras: &[ObjectKey], step: &mut Step<'_>) -> Result<(), Held> {
-if app.plan.is_err() {
+        if app.plan.is_err() {
             return Err(Held::Wait("the spec is invalid".into()));
         }
         if self.store_failed {
@@ -211,7 +211,8 @@ if app.plan.is_err() {
 
     /// Why something waits for a sweep.
     fn searching(&self, what: &str) -> String {
-        let why = self.sweep_error.as_ref().map(|error| format!("; the last search failed: {error}")).unwrap_or_default();
+        let why =
+            self.sweep_error.as_ref().map(|error| format!("; the last search failed: {error}")).unwrap_or_default();
         format!("{what} waits until every kind was searched for objects of this installation{why}")
     }
 

@@ -370,7 +370,7 @@ fn health_status(object: &Object) -> Option<HealthStatus> {
 fn drift_text(object: &Object) -> Option<String> {
     let volatile = object.volatile.as_ref()?;
     let parts = [
-        volatile.drift.as_deref(),
+        object.drift(),
         volatile.leftover.as_deref(),
         volatile.error.as_deref().filter(|_| object.verdict != Verdict::Synced),
     ];
@@ -405,7 +405,7 @@ fn object_view(key: &ObjectKey, object: &Object) -> ObjectView {
             verdict => verdict.sync_code().into(),
         },
         health: health_status(object),
-        drift: volatile.and_then(|volatile| volatile.drift.as_deref()).map(str::to_owned),
+        drift: object.drift().map(str::to_owned),
         error: volatile.and_then(|volatile| volatile.error.as_deref()).map(str::to_owned),
         requires_pruning: object.verdict == Verdict::Extra,
         desired_hash: object.record.desired.map(|hash| hash.to_string()),

@@ -313,8 +313,7 @@ impl Engine {
         let Some(sync) = &mut app.sync else { return };
         for key in &app.inventory {
             let Some(object) = self.objects.get_mut(key) else { continue };
-            let wanted = matches!(object.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted);
-            if wanted && !object.deleting() && sync.selects(key) && !sync.results.contains_key(key) {
+            if object.is_wanted() && !object.deleting() && sync.selects(key) && !sync.results.contains_key(key) {
                 if let Some(volatile) = &mut object.volatile {
                     volatile.failures = 0;
                     volatile.not_before = None;
@@ -373,7 +372,7 @@ impl Engine {
         if object.flight.is_some() {
             return false;
         }
-        let wanted = matches!(object.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted);
+        let wanted = object.is_wanted();
         if wanted {
             let not_before = object.volatile.as_ref().and_then(|volatile| volatile.not_before);
             if let Some(at) = not_before.filter(|at| *at > step.now.instant) {
@@ -385,7 +384,11 @@ impl Engine {
                 return false;
             }
         }
-        let previous = object.record.live.as_ref().and_then(|live| live.stamp);
+        let purpose = match object.verdict {
+            // What was done to it by hand may need more than an apply.
+            Verdict::Drifted => Purpose::Heal { managed_fields: object.volatile().managed_fields.take() },
+            _ => Purpose::Sync { previous: object.record.live.as_ref().and_then(|live| live.stamp) },
+        };
         if let Some(sync) = &mut app.sync {
             sync.todo.pop_first();
             if wanted {
@@ -393,7 +396,7 @@ impl Engine {
             }
         }
         if wanted {
-            self.send(app, key, Purpose::Sync { previous }, step);
+            self.send(app, key, purpose, false, step);
         }
         true
     }
