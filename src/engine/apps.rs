@@ -250,6 +250,12 @@ impl Engine {
             app.claims = record.claims.iter().map(|claim| (claim.key.clone(), claim.clone())).collect();
             app.record = record;
         } else {
+            // New to this store, and yet it has objects: another replica applied them, and may have done so before the
+            // Application was known here. None of them may be missing when it comes to pruning.
+            if !app.observed.status.resources.is_empty() {
+                self.inventory_complete = false;
+                self.sweep(step);
+            }
             app.record.uid.clone_from(&app.observed.uid);
             step.store(StoreOp::PutApplication(key.clone(), Box::new(app.record.clone())));
         }
@@ -322,6 +328,7 @@ impl Engine {
             self.application_gone(&key, step);
         }
         self.applications_listed = true;
+        self.reassess_tracked(None);
         if !self.inventory_complete {
             self.sweep(step);
         }
@@ -336,10 +343,12 @@ impl Engine {
         if let Some(repo) = repo {
             self.leave_repo(&repo, key);
         }
-        self.instances.remove(&*instance_name(key, &self.settings.control_namespace));
+        let instance = instance_name(key, &self.settings.control_namespace);
+        self.instances.remove(&*instance);
         for object in inventory {
             self.hand_over_or_forget(&object, step);
         }
+        self.reassess_tracked(Some(&instance));
         step.store(StoreOp::DeleteApplication(key.clone()));
         self.changed.insert(key.clone());
     }

@@ -22,6 +22,10 @@ pub(super) fn assess(object: &Object, watch: Option<&Watch>) -> Verdict {
     }
     match object.owner() {
         Owner::Ours => {}
+        // Our marks are gone from what we applied: that is drift as well.
+        Owner::Untracked if record.expected.is_some_and(|expected| expected.desired == desired) => {
+            return Verdict::Drifted;
+        }
         Owner::Untracked => return Verdict::OutOfSync,
         Owner::OtherApplication | Owner::OtherInstallation => return Verdict::Foreign,
     }

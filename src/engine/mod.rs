@@ -12,6 +12,7 @@ pub mod contest;
 pub mod decode;
 pub mod desired;
 mod diff;
+mod due;
 pub mod effect;
 pub mod escalation;
 pub mod event;

@@ -37,6 +37,7 @@ impl Engine {
                 for key in &attention {
                     self.attend(app, key, step);
                 }
+                self.clear_sync_errors(app, step);
             }
             Self::finish_refresh(app);
         }
@@ -277,10 +278,11 @@ impl Engine {
     fn health(&self, app: &App) -> HealthCode {
         let has = |code| app.tally.health(code) > 0;
         let any_live = app.inventory.len() > app.tally.health(HealthCode::Missing) as usize;
+        let otherwise = if has(HealthCode::Missing) && !any_live { HealthCode::Missing } else { HealthCode::Healthy };
         [HealthCode::Unknown, HealthCode::Degraded, HealthCode::Progressing, HealthCode::Suspended]
             .into_iter()
             .find(|code| has(*code))
-            .unwrap_or(if has(HealthCode::Missing) && !any_live { HealthCode::Missing } else { HealthCode::Healthy })
+            .unwrap_or(otherwise)
     }
 
     /// Whether [`Engine::take_changed`] has something.
@@ -368,7 +370,7 @@ fn health_status(object: &Object) -> Option<HealthStatus> {
 fn drift_text(object: &Object) -> Option<String> {
     let volatile = object.volatile.as_ref()?;
     let parts = [
-        volatile.drift.as_deref(),
+        object.drift(),
         volatile.leftover.as_deref(),
         volatile.error.as_deref().filter(|_| object.verdict != Verdict::Synced),
     ];
@@ -403,7 +405,7 @@ fn object_view(key: &ObjectKey, object: &Object) -> ObjectView {
             verdict => verdict.sync_code().into(),
         },
         health: health_status(object),
-        drift: volatile.and_then(|volatile| volatile.drift.as_deref()).map(str::to_owned),
+        drift: object.drift().map(str::to_owned),
         error: volatile.and_then(|volatile| volatile.error.as_deref()).map(str::to_owned),
         requires_pruning: object.verdict == Verdict::Extra,
         desired_hash: object.record.desired.map(|hash| hash.to_string()),

@@ -182,6 +182,8 @@ impl Engine {
         }
         self.apps.insert(key.clone(), app);
         self.dirty.insert(key.clone());
+        let instance = super::tracking::instance_name(key, &self.settings.control_namespace);
+        self.reassess_tracked(Some(&instance));
     }
 
     fn render_failed(&mut self, app: &mut App, revision: Revision, failure: RenderFailure, step: &mut Step<'_>) {
@@ -197,7 +199,7 @@ impl Engine {
         if let Some(again) = again {
             self.at(again, Timer::App(app.key().clone()));
         }
-        let source = app.plan.as_ref().map_or(Hash::of(b""), |plan| plan.hash);
+        let source = app.plan.as_ref().map_or_else(|_| Hash::of(b""), |plan| plan.hash);
         let told = app.conditions.get(kind).is_some_and(|known| known.message == failure.message);
         if !told && self.epoch.is_some() {
             step.emit(app.notice(true, "RenderFailed", format!("{}: {}", revision.short(), failure.message)));

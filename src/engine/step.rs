@@ -10,8 +10,9 @@ use super::ids::{AppKey, Epoch, Gvk, ObjectKey, RepoKey};
 use super::lanes::Lanes;
 use super::record::{ApplicationRecord, StoreOp, StoreSnapshot};
 use super::settings::EngineSettings;
-use super::state::{App, Object, Repo, Timer, Verdict, Watch, WatchState, watch_of};
+use super::state::{App, Object, Owner, Repo, Timer, Verdict, Watch, WatchState, watch_of};
 use super::time::{Instant, Now};
+use super::tracking::instance_name;
 use super::view::Counters;
 
 /// The state of one replica. Everything that happens goes through [`Engine::step`]; it is deterministic: the same events
@@ -39,6 +40,10 @@ pub struct Engine {
     pub(super) inventory_complete: bool,
     pub(super) sweeping: bool,
     pub(super) sweep_failures: u32,
+    /// Why the last sweep failed.
+    pub(super) sweep_error: Option<String>,
+    /// The store can't be written: what is not durably ours may not be deleted, and there is nothing to sweep into.
+    pub(super) store_failed: bool,
     pub(super) applications_listed: bool,
     /// Applications of the store that have not been seen in the cluster yet.
     pub(super) stored: BTreeMap<AppKey, (ApplicationRecord, BTreeSet<ObjectKey>)>,
@@ -94,6 +99,8 @@ impl Engine {
             inventory_complete: snapshot.complete,
             sweeping: false,
             sweep_failures: 0,
+            sweep_error: None,
+            store_failed: false,
             applications_listed: false,
             stored: BTreeMap::new(),
             kinds: None,
@@ -102,6 +109,8 @@ impl Engine {
             names: BTreeSet::new(),
         };
         for (key, record) in snapshot.applications {
+            // The watches begin before the Applications are listed: what they find belongs to somebody already.
+            engine.instances.insert(instance_name(&key, &engine.settings.control_namespace).into(), key.clone());
             engine.stored.insert(key, (record, BTreeSet::new()));
         }
         let positions: BTreeMap<Gvk, u64> = snapshot.positions.into_iter().collect();
@@ -113,6 +122,10 @@ impl Engine {
             let watch = watch_of(&key, &record.version);
             let mut object = Object::new(record);
             object.stored = true;
+            if object.record.live.as_ref().is_some_and(|live| !live.ours) {
+                // Nobody's or somebody else's: the store does not tell which.
+                object.volatile().lost = true;
+            }
             engine.objects.insert(key, object);
             let from = positions.get(&watch).copied();
             engine.need_watch(watch, from, &mut step);
@@ -154,9 +167,8 @@ impl Engine {
             Event::ApplicationWritten { app, request, result } => self.application_written(&app, request, result, step),
             Event::Swept { result } => self.swept(result, step),
             Event::StoreFailed => {
-                // What is not durably ours may not be deleted (invariant 2); there is no store to sweep into.
                 self.inventory_complete = false;
-                self.sweeping = true;
+                self.store_failed = true;
             }
             Event::Tick => {}
         }
@@ -263,7 +275,11 @@ impl Engine {
 
     /// [`Engine::reassess`] for an application that is out of the map.
     pub(super) fn reassess_in(&mut self, app: &mut App, key: &ObjectKey) {
+        let free = self.is_given_up(key);
         let Some(object) = self.objects.get_mut(key) else { return };
+        if free {
+            object.volatile().owner = Owner::Untracked;
+        }
         let watch = self.watches.get(&watch_of(key, &object.record.version));
         let verdict = super::diff::assess(object, watch);
         app.tally.count(object.verdict, object.counted, -1);
@@ -273,6 +289,38 @@ impl Engine {
         app.attention.insert(key.clone());
         app.status.dirty = true;
         self.dirty.insert(app.observed.key.clone());
+    }
+
+    /// Whether a desired object's tracking id names an Application of this installation that has let go of it: there is no
+    /// such Application any more, or what it last rendered does not hold the object.
+    fn is_given_up(&self, key: &ObjectKey) -> bool {
+        let Some(object) = self.objects.get(key).filter(|object| object.record.desired.is_some()) else { return false };
+        let Some(volatile) = object.volatile.as_ref().filter(|volatile| volatile.owner == Owner::OtherApplication)
+        else {
+            return false;
+        };
+        let Some(tracked) = volatile.tracked.as_ref().filter(|_| self.applications_listed) else { return false };
+        match self.instances.get(tracked) {
+            None => true,
+            // The application itself, with the id of another object: a copy that Git wants now.
+            Some(app) if *app == object.record.app => true,
+            Some(app) => {
+                self.apps.get(app).is_some_and(|app| app.record.revision.is_some() && !app.claims.contains_key(key))
+            }
+        }
+    }
+
+    /// Looks again at the objects whose tracking id names `instance`, or any other application that has not got them.
+    pub(super) fn reassess_tracked(&mut self, instance: Option<&str>) {
+        let named = |object: &Object| {
+            let tracked = object.volatile.as_ref().and_then(|volatile| volatile.tracked.as_deref());
+            tracked.is_some_and(|tracked| instance.is_none_or(|instance| instance == tracked))
+        };
+        let keys: Vec<ObjectKey> =
+            self.objects.iter().filter(|(_, object)| named(object)).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            self.reassess(&key);
+        }
     }
 
     fn attend_later(&mut self, key: &ObjectKey) {

@@ -8,7 +8,6 @@ use super::desired::Stage;
 use super::effect::{Effect, Purpose};
 use super::event::{RequestError, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
-use super::prune::PRUNE_HELD;
 use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::{HistoryEntry, OperationState, SyncResult};
 use super::step::{Engine, Step};
@@ -51,7 +50,7 @@ impl App {
     }
 
     /// The installed revision, if it is the one that the target names.
-    fn at_target(&self) -> bool {
+    pub(super) fn at_target(&self) -> bool {
         let target = self.target.as_ref().map(|(target, _)| target);
         target.is_some()
             && target == self.record.revision.as_ref()
@@ -59,13 +58,31 @@ impl App {
     }
 
     /// Whether the last operation was for what is installed now: one that failed is not begun again for it.
-    fn attempted(&self) -> Option<&OperationState> {
+    pub(super) fn attempted(&self) -> Option<&OperationState> {
         let operation = self.operation.as_ref()?;
         let result = operation.sync_result.as_ref()?;
         let plan = self.plan.as_ref().ok()?;
         let same = self.record.revision.as_ref().is_some_and(|revision| revision.as_str() == result.revision)
             && result.source.as_ref() == Some(&*plan.source);
         same.then_some(operation)
+    }
+
+    /// Whether what is installed was brought to the cluster as a whole before, by this replica or another. What differs then
+    /// is drift and no news from Git, even if a store that was lost can't tell.
+    pub(super) fn deployed(&self) -> bool {
+        let whole = |state: &&OperationState| {
+            state.phase == "Succeeded" && state.operation.sync.as_ref().is_some_and(|sync| sync.resources.is_empty())
+        };
+        self.settled() || self.attempted().filter(whole).is_some()
+    }
+
+    /// Whether the status says that everything was in sync with what is installed.
+    fn settled(&self) -> bool {
+        let status = &self.observed.status.sync;
+        let source = status.compared_to.as_ref().and_then(|compared| compared.source.as_ref());
+        status.status == "Synced"
+            && self.plan.as_ref().is_ok_and(|plan| source == Some(&*plan.source))
+            && status.revision.as_deref() == self.record.revision.as_ref().map(|revision| revision.as_str())
     }
 }
 
@@ -157,8 +174,7 @@ impl Engine {
         let automated = plan.automated.is_some();
         let prune = plan.prune();
         self.end_superseded(app, step);
-        let released = app.conditions.contains_key(PRUNE_HELD) && prune && self.prune_released(app, step);
-        if !automated || !(released || app.attempted().is_none() && self.has_news(app)) {
+        if !automated || self.was_attempted(app) || !self.has_news(app) {
             return;
         }
         let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
@@ -188,14 +204,15 @@ impl Engine {
         if app.tally.of(Verdict::Unknown) > 0 {
             return false;
         }
-        if app.tally.of(Verdict::OutOfSync) > 0 || (prune && app.tally.of(Verdict::Extra) > 0) {
+        if prune && app.tally.of(Verdict::Extra) > 0 {
             return true;
         }
         // Deleted by hand is drift. A store that was lost knows only from the status that the objects had been there.
-        let recorded = app.observed.status.sync.revision.as_deref() == app.record.revision.as_ref().map(|r| r.as_str());
-        app.tally.of(Verdict::Missing) > 0
-            && !recorded
-            && app
+        if app.settled() {
+            return false;
+        }
+        app.tally.of(Verdict::OutOfSync) > 0
+            || app
                 .inventory
                 .iter()
                 .filter_map(|key| self.objects.get(key))
@@ -296,8 +313,7 @@ impl Engine {
         let Some(sync) = &mut app.sync else { return };
         for key in &app.inventory {
             let Some(object) = self.objects.get_mut(key) else { continue };
-            let wanted = matches!(object.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted);
-            if wanted && !object.deleting() && sync.selects(key) && !sync.results.contains_key(key) {
+            if object.is_wanted() && !object.deleting() && sync.selects(key) && !sync.results.contains_key(key) {
                 if let Some(volatile) = &mut object.volatile {
                     volatile.failures = 0;
                     volatile.not_before = None;
@@ -356,7 +372,7 @@ impl Engine {
         if object.flight.is_some() {
             return false;
         }
-        let wanted = matches!(object.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted);
+        let wanted = object.is_wanted();
         if wanted {
             let not_before = object.volatile.as_ref().and_then(|volatile| volatile.not_before);
             if let Some(at) = not_before.filter(|at| *at > step.now.instant) {
@@ -368,7 +384,11 @@ impl Engine {
                 return false;
             }
         }
-        let previous = object.record.live.as_ref().and_then(|live| live.stamp);
+        let purpose = match object.verdict {
+            // What was done to it by hand may need more than an apply.
+            Verdict::Drifted => Purpose::Heal { managed_fields: object.volatile().managed_fields.take() },
+            _ => Purpose::Sync { previous: object.record.live.as_ref().and_then(|live| live.stamp) },
+        };
         if let Some(sync) = &mut app.sync {
             sync.todo.pop_first();
             if wanted {
@@ -376,7 +396,7 @@ impl Engine {
             }
         }
         if wanted {
-            self.send(app, key, Purpose::Sync { previous }, step);
+            self.send(app, key, purpose, false, step);
         }
         true
     }

@@ -255,12 +255,18 @@ async fn handle(
         entry.reached = true;
         entry.sent_at = Some(Instant::now());
     });
-    let answer = upstream.send(parts, body).await?;
-    let status = answer.status().as_u16();
-    shared.update(number, |entry| {
-        entry.status = Some(status);
-        entry.answered_at = Some(Instant::now());
+    let of_task = shared.clone();
+    // What was sent is carried out whether or not the client lives to see the answer, and the log tells what came of it.
+    let sent = tokio::spawn(async move {
+        let answer = upstream.send(parts, body).await?;
+        of_task.update(number, |entry| {
+            entry.status = Some(answer.status().as_u16());
+            entry.answered_at = Some(Instant::now());
+        });
+        Ok::<_, BoxError>(answer)
     });
+    let answer = sent.await??;
+    let status = answer.status().as_u16();
     if trick == Some(Trick::LoseAnswer) {
         return Err("the answer was lost".into());
     }
