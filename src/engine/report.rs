@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::application::REFRESH;
+use super::apps::{RECORDED_ERROR, RECORDED_SHARING};
 use super::effect::{Effect, WriteApplication};
 use super::event::{RequestError, RequestErrorReason};
 use super::health::HealthCode;
@@ -67,7 +68,9 @@ impl Engine {
                     continue;
                 };
                 let watch = watch_of(key, &object.record.version);
-                if let Some(WatchState::Failed(error)) = self.watches.get(&watch).map(|watch| &watch.state) {
+                if let Some(WatchState::Failed(error) | WatchState::Retrying(error)) =
+                    self.watches.get(&watch).map(|watch| &watch.state)
+                {
                     failed.insert(watch.to_string(), error.clone());
                 }
             }
@@ -75,6 +78,9 @@ impl Engine {
         let text = failed.iter().map(|(kind, error)| format!("{kind} can't be watched: {error}"));
         let text: Vec<String> = text.collect();
         let message = (!text.is_empty()).then(|| super::redact::truncate(text.join("; ")));
+        if message.is_some() {
+            app.condition(RECORDED_ERROR, None, step.now.wall);
+        }
         app.condition("ComparisonError/watch", message, step.now.wall);
         let foreign = app.tally.of(Verdict::Foreign) as usize + app.claims.len();
         let first = app.claims.keys().next().cloned().or_else(|| {
@@ -87,6 +93,9 @@ impl Engine {
                 "{foreign} objects belong to another application or installation and are not applied, {first} first"
             )
         });
+        if message.is_some() || (app.record.revision.is_some() && app.tally.of(Verdict::Unknown) == 0) {
+            app.condition(RECORDED_SHARING, None, step.now.wall);
+        }
         app.condition("SharedResourceWarning/owner", message, step.now.wall);
     }
 

@@ -452,6 +452,8 @@ pub(super) enum WatchState {
     Synced,
     /// The kind is not served: nothing of it can exist.
     Unserved,
+    /// It fails for a passing reason, and is tried again: the storage of a new kind is not ready, a server is busy.
+    Retrying(String),
     /// It does not work.
     Failed(String),
 }
