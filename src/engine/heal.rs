@@ -13,6 +13,8 @@ use super::tracking::instance_name;
 
 /// After this many conflicts or failures in a row an object waits before it is tried again.
 const IMMEDIATE_TRIES: u32 = 3;
+/// A delete leaves nothing that says whose it was.
+const DELETED: &str = "deleted from the cluster, by whom is unknown";
 
 impl Engine {
     /// Does for one object what its verdict asks for, unless the running sync does it.
@@ -106,10 +108,9 @@ impl Engine {
         let Some(object) = self.objects.get_mut(key) else { return };
         let version = live_version(object);
         if version.is_none() {
-            let deleted = "deleted from the cluster, by whom is unknown";
-            if object.volatile().drift.as_deref() != Some(deleted) {
-                object.volatile().drift = Some(deleted.into());
-                self.tell_drift(app, key, deleted, step);
+            if object.volatile().drift.as_deref() != Some(DELETED) {
+                object.volatile().drift = Some(DELETED.into());
+                self.tell_drift(app, key, DELETED, step);
             }
         } else if object.volatile().found_drifted == version {
             // Known. What has changed since may have been to put it back.
@@ -221,10 +222,12 @@ impl Engine {
         match outcome {
             ApplyOutcome::Applied { live, blame, leftover } => {
                 self.counters.applied += 1;
+                let gone = self.objects.get(key).is_some_and(|object| object.record.live.is_none());
                 self.took(key, desired, *live, leftover, step);
                 if let Some(mut app) = self.apps.remove(&owner) {
                     if heal {
-                        self.healed(&mut app, key, &blame, step);
+                        let what = if gone { DELETED.to_owned() } else { describe(&blame) };
+                        self.healed(&mut app, key, what, step);
                     } else {
                         app.record_result(key, "Synced", None);
                     }
@@ -299,9 +302,8 @@ impl Engine {
         }
     }
 
-    fn healed(&mut self, app: &mut App, key: &ObjectKey, blame: &[Blame], step: &mut Step<'_>) {
+    fn healed(&mut self, app: &mut App, key: &ObjectKey, what: String, step: &mut Step<'_>) {
         self.counters.drift_healed += 1;
-        let what = describe(blame);
         if let Some(object) = self.objects.get_mut(key) {
             object.volatile().drift = Some(format!("{REVERTED}{what}").into());
             object.volatile().drift_told = false;
@@ -336,8 +338,8 @@ impl Engine {
         self.settle_look(key, live, step);
         let Some(object) = self.objects.get_mut(key) else { return };
         let Some((resource_version, footprint)) = seen else { return };
-        let ours = object.owner() == Owner::Ours
-            && object.record.live.as_ref().and_then(|live| live.stamp) == Some(desired);
+        let ours =
+            object.owner() == Owner::Ours && object.record.live.as_ref().and_then(|live| live.stamp) == Some(desired);
         let drifted = object.verdict == Verdict::Drifted;
         let volatile = object.volatile();
         let lost = volatile.found_drifted == Some(resource_version) && !volatile.covered;
