@@ -15,6 +15,8 @@ use super::tracking::instance_name;
 const IMMEDIATE_TRIES: u32 = 3;
 /// How long an object waits whose write was not sent for want of time as leader.
 const FENCED_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+/// A delete leaves nothing that says whose it was.
+const DELETED: &str = "deleted from the cluster, by whom is unknown";
 
 impl Engine {
     /// Does for one object what its verdict asks for, unless the running sync does it.
@@ -117,10 +119,9 @@ impl Engine {
         let Some(object) = self.objects.get_mut(key) else { return };
         let version = live_version(object);
         if version.is_none() {
-            let deleted = "deleted from the cluster, by whom is unknown";
-            if object.volatile().drift.as_deref() != Some(deleted) {
-                object.volatile().drift = Some(deleted.into());
-                self.tell_drift(app, key, deleted, step);
+            if object.volatile().drift.as_deref() != Some(DELETED) {
+                object.volatile().drift = Some(DELETED.into());
+                self.tell_drift(app, key, DELETED, step);
             }
         } else if object.volatile().found_drifted == version {
             // Known. What has changed since may have been to put it back.
@@ -227,10 +228,12 @@ impl Engine {
         match outcome {
             ApplyOutcome::Applied { live, blame, leftover } => {
                 self.counters.applied += 1;
+                let gone = self.objects.get(key).is_some_and(|object| object.record.live.is_none());
                 self.took(key, desired, *live, leftover, step);
                 if let Some(mut app) = self.apps.remove(&owner) {
                     if heal {
-                        self.healed(&mut app, key, &blame, step);
+                        let what = if gone { DELETED.to_owned() } else { describe(&blame) };
+                        self.healed(&mut app, key, what, step);
                     } else {
                         app.record_result(key, "Synced", None);
                     }
@@ -318,9 +321,8 @@ impl Engine {
         }
     }
 
-    fn healed(&mut self, app: &mut App, key: &ObjectKey, blame: &[Blame], step: &mut Step<'_>) {
+    fn healed(&mut self, app: &mut App, key: &ObjectKey, what: String, step: &mut Step<'_>) {
         self.counters.drift_healed += 1;
-        let what = describe(blame);
         if let Some(object) = self.objects.get_mut(key) {
             object.volatile().drift = Some(format!("{REVERTED}{what}").into());
             object.volatile().drift_told = false;
