@@ -23,16 +23,16 @@ impl Engine {
     /// left alone: an object that another application gave up, or a prune that was held, not wanted or not allowed then.
     pub(super) fn was_attempted(&self, app: &App) -> bool {
         let Some(last) = app.attempted() else { return false };
-        let open = [Verdict::OutOfSync, Verdict::Missing, Verdict::Extra].iter().any(|verdict| app.tally.of(*verdict) > 0);
+        let open =
+            [Verdict::OutOfSync, Verdict::Missing, Verdict::Extra].iter().any(|verdict| app.tally.of(*verdict) > 0);
         if last.phase != "Succeeded" || !open {
             return true;
         }
         let results = results(last);
         let result = |key: &ObjectKey| results.get(&(&*key.group, &*key.kind, &*key.namespace, &*key.name)).copied();
         let objects = || app.inventory.iter().filter_map(|key| Some((key, self.objects.get(key)?)));
-        let new = |object: &Object| {
-            matches!(object.verdict, Verdict::OutOfSync | Verdict::Missing) && !object.was_applied()
-        };
+        let new =
+            |object: &Object| matches!(object.verdict, Verdict::OutOfSync | Verdict::Missing) && !object.was_applied();
         let inherited = objects().any(|(key, object)| new(object) && result(key).is_none());
         !inherited && !self.prune_is_due(app, result)
     }

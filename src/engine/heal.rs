@@ -45,7 +45,8 @@ impl Engine {
             }
             Verdict::Unknown | Verdict::Extra if lost => self.look(key, step),
             // What its list will tell in a moment need not be read object by object.
-            Verdict::Unknown if !told && object.volatile.as_ref().is_none_or(|known| known.managed_fields.is_none()) => {}
+            Verdict::Unknown
+                if !told && object.volatile.as_ref().is_none_or(|known| known.managed_fields.is_none()) => {}
             Verdict::Unknown => {
                 // A heal that follows needs them as well.
                 let managed_fields = object.volatile.as_ref().and_then(|volatile| volatile.managed_fields.clone());

@@ -330,7 +330,7 @@ impl Engine {
                         self.find(live, None, step);
                     }
                 }
-// A kind that we may not list can't hold anything of ours, unless rights were taken away since: then a status
+                // A kind that we may not list can't hold anything of ours, unless rights were taken away since: then a status
                 // names it, and the search is not over.
                 let named = |kind: &&GroupKind| self.apps.values().any(|app| app.status.kinds.contains(*kind));
                 if let Some(kind) = forbidden.iter().find(named) {

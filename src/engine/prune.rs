@@ -130,7 +130,7 @@ impl Engine {
 
     /// Whether the application may prune these objects now.
     fn prune_allowed(&mut self, app: &mut App, extras: &[ObjectKey], step: &mut Step<'_>) -> Result<(), Held> {
-if app.plan.is_err() {
+        if app.plan.is_err() {
             return Err(Held::Wait("the spec is invalid".into()));
         }
         if self.store_failed {
@@ -162,7 +162,8 @@ if app.plan.is_err() {
         let allowed = |allowed: &String| {
             allowed.len() >= short.len() && revision.is_some_and(|revision| revision.as_str().starts_with(&**allowed))
         };
-        let large = known >= self.settings.prune_share_minimum && count * 100 > known * self.settings.prune_share_percent;
+        let large =
+            known >= self.settings.prune_share_minimum && count * 100 > known * self.settings.prune_share_percent;
         let held = large && !app.observed.annotations.get(ALLOW_PRUNE).is_some_and(allowed);
         held.then(|| {
             format!(
@@ -210,7 +211,8 @@ if app.plan.is_err() {
 
     /// Why something waits for a sweep.
     fn searching(&self, what: &str) -> String {
-        let why = self.sweep_error.as_ref().map(|error| format!("; the last search failed: {error}")).unwrap_or_default();
+        let why =
+            self.sweep_error.as_ref().map(|error| format!("; the last search failed: {error}")).unwrap_or_default();
         format!("{what} waits until every kind was searched for objects of this installation{why}")
     }
 

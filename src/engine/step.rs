@@ -295,7 +295,8 @@ impl Engine {
     /// such Application any more, or what it last rendered does not hold the object.
     fn is_given_up(&self, key: &ObjectKey) -> bool {
         let Some(object) = self.objects.get(key).filter(|object| object.record.desired.is_some()) else { return false };
-        let Some(volatile) = object.volatile.as_ref().filter(|volatile| volatile.owner == Owner::OtherApplication) else {
+        let Some(volatile) = object.volatile.as_ref().filter(|volatile| volatile.owner == Owner::OtherApplication)
+        else {
             return false;
         };
         let Some(tracked) = volatile.tracked.as_ref().filter(|_| self.applications_listed) else { return false };
@@ -303,10 +304,9 @@ impl Engine {
             None => true,
             // The application itself, with the id of another object: a copy that Git wants now.
             Some(app) if *app == object.record.app => true,
-            Some(app) => self
-                .apps
-                .get(app)
-                .is_some_and(|app| app.record.revision.is_some() && !app.claims.contains_key(key)),
+            Some(app) => {
+                self.apps.get(app).is_some_and(|app| app.record.revision.is_some() && !app.claims.contains_key(key))
+            }
         }
     }
 

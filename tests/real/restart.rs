@@ -131,7 +131,9 @@ fn sync_writes(log: &[Entry], answered: bool) -> usize {
 /// Waits until an agent that leads was seen to do nothing for two renewals of its Lease.
 pub(super) fn wait_two_renewals(rig: &Rig) {
     let renewals = |log: &[Entry]| {
-        log.iter().filter(|entry| entry.resource == "leases" && entry.verb == Verb::Update && entry.status == Some(200)).count()
+        log.iter()
+            .filter(|entry| entry.resource == "leases" && entry.verb == Verb::Update && entry.status == Some(200))
+            .count()
     };
     let before = renewals(&rig.proxy.log());
     rig.proxy.wait_until(|log| renewals(log) >= before + 2);
@@ -139,7 +141,8 @@ pub(super) fn wait_two_renewals(rig: &Rig) {
 
 #[test]
 fn a_sync_that_is_killed_anywhere_goes_on_without_a_second_write() {
-    let seed = std::env::var("RESTART_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    let seed =
+        std::env::var("RESTART_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random::<u64>);
     println!("RESTART_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let rounds = if std::env::var_os("CI").is_some() { 5 } else { 50 };
@@ -161,7 +164,10 @@ fn a_sync_that_is_killed_anywhere_goes_on_without_a_second_write() {
         agent.kill();
         agent = rig.agent_in(&agent.data.clone(), &rig.proxy, &SHORT_LEASE);
         let app = rig.wait_synced("shop", &revision);
-        assert_eq!(app["status"]["operationState"]["phase"], "Succeeded", "round {round}, killed after {after}: {app:#}");
+        assert_eq!(
+            app["status"]["operationState"]["phase"], "Succeeded",
+            "round {round}, killed after {after}: {app:#}"
+        );
         assert_converged(&rig, &shop, round);
     }
     agent.wait_leading();
@@ -191,7 +197,12 @@ fn assert_converged(rig: &Rig, namespace: &str, round: usize) {
 /// Lists of kinds that the agent manages (its own reads of Applications and repository Secrets are of another label).
 fn managed_lists(rig: &Rig) -> Vec<String> {
     let managed = |entry: &Entry| entry.verb == Verb::List && entry.query.contains("driftless.dev");
-    rig.proxy.log().iter().filter(|entry| managed(entry)).map(|entry| format!("{}?{}", entry.path, entry.query)).collect()
+    rig.proxy
+        .log()
+        .iter()
+        .filter(|entry| managed(entry))
+        .map(|entry| format!("{}?{}", entry.path, entry.query))
+        .collect()
 }
 
 /// A settled agent of one Application with everything of round 0.

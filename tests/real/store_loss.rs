@@ -95,7 +95,9 @@ fn a_store_that_is_of_no_use_is_kept_aside_and_rebuilt_without_a_write() {
         agent.wait_ready();
         agent.wait_leading();
         wait_complete(&rig, &agent);
-        rig.wait("everything to be compared", || agent.metric("driftless_objects_out_of_sync") == 0.0 && agent.metric("driftless_objects") == 6.0);
+        rig.wait("everything to be compared", || {
+            agent.metric("driftless_objects_out_of_sync") == 0.0 && agent.metric("driftless_objects") == 6.0
+        });
         rig.refresh("shop");
         rig.wait_synced("shop", &revision);
         wait_two_renewals(&rig);
@@ -127,10 +129,20 @@ fn what_left_git_while_the_store_was_gone_is_pruned_only_after_every_kind_was_se
     let (rig, shop, mut agent, _) = settled("searched");
     // A second Application, deleted with Argo CD's finalizer while nobody looks.
     let blog = rig.destination("blog");
-    let revision = rig.repo.commit(&[("blog/c.yaml", &config_map("c", "one")), ("blog/r.yaml", &role("r", "get"))], "a blog");
+    let revision =
+        rig.repo.commit(&[("blog/c.yaml", &config_map("c", "one")), ("blog/r.yaml", &role("r", "get"))], "a blog");
     rig.application("blog", "blog", &blog, AUTOMATED);
     let finalizer = r#"{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io"]}}"#;
-    rig.plane.kubectl(&["-n", &rig.namespace, "patch", "applications.argoproj.io", "blog", "--type=merge", "-p", finalizer]);
+    rig.plane.kubectl(&[
+        "-n",
+        &rig.namespace,
+        "patch",
+        "applications.argoproj.io",
+        "blog",
+        "--type=merge",
+        "-p",
+        finalizer,
+    ]);
     rig.wait_synced("blog", revision.as_str());
     rig.refresh("shop");
     rig.wait_synced("shop", revision.as_str());
@@ -150,9 +162,18 @@ fn what_left_git_while_the_store_was_gone_is_pruned_only_after_every_kind_was_se
     agent = restart(&rig, &agent);
     rig.wait("the sync to apply what it can", || rig.get(&shop, &["configmap", "a"])["data"]["value"] == "two");
     // Three tries make one sweep: this is the third one.
-    rig.proxy.wait_until(|log| log.iter().filter(|entry| entry.resource == "roles" && entry.status == Some(503)).count() > 6);
+    rig.proxy.wait_until(|log| {
+        log.iter().filter(|entry| entry.resource == "roles" && entry.status == Some(503)).count() > 6
+    });
     wait_two_renewals(&rig);
-    let deletes = || rig.proxy.writes().into_iter().filter(|entry| entry.verb == Verb::Delete).map(|entry| entry.path).collect::<Vec<_>>();
+    let deletes = || {
+        rig.proxy
+            .writes()
+            .into_iter()
+            .filter(|entry| entry.verb == Verb::Delete)
+            .map(|entry| entry.path)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(deletes(), Vec::<String>::new());
     assert!(!rig.get(&shop, &["role", "reader"]).is_null());
     assert!(!rig.get(&blog, &["configmap", "c"]).is_null());
@@ -188,20 +209,29 @@ fn drift_that_was_made_while_the_store_was_gone_is_reverted() {
     kubectl(&["delete", "configmap", "b"]);
     kubectl(&["annotate", "--overwrite", "service", "web", "driftless.dev/manifest=00000000000000000000000000000000"]);
     kubectl(&["scale", "deployment", "web", "--replicas=3"]);
-    kubectl(&["patch", "role", "reader", "--type=json", "-p", r#"[{"op":"replace","path":"/rules/0/verbs","value":["delete"]}]"#]);
+    kubectl(&[
+        "patch",
+        "role",
+        "reader",
+        "--type=json",
+        "-p",
+        r#"[{"op":"replace","path":"/rules/0/verbs","value":["delete"]}]"#,
+    ]);
     rig.proxy.reset();
     agent = restart(&rig, &agent);
     let healed = || {
         rig.get(&shop, &["configmap", "a"])["data"]["value"] == "one"
             && rig.get(&shop, &["configmap", "b"])["data"]["value"] == "one"
             && rig.get(&shop, &["role", "reader"])["rules"][0]["verbs"][0] == "get"
-            && rig.get(&shop, &["service", "web"])["metadata"]["annotations"]["driftless.dev/manifest"] != "00000000000000000000000000000000"
+            && rig.get(&shop, &["service", "web"])["metadata"]["annotations"]["driftless.dev/manifest"]
+                != "00000000000000000000000000000000"
     };
     rig.wait("all drift to be reverted", healed);
     rig.wait_synced("shop", &revision);
     wait_complete(&rig, &agent);
     wait_two_renewals(&rig);
-    let mut written: Vec<String> = rig.object_writes().into_iter().map(|entry| format!("{} {}", entry.resource, entry.name)).collect();
+    let mut written: Vec<String> =
+        rig.object_writes().into_iter().map(|entry| format!("{} {}", entry.resource, entry.name)).collect();
     written.sort();
     // The replicas are not in Git: nobody's drift.
     assert_eq!(written, ["configmaps a", "configmaps b", "roles reader", "services web"]);
@@ -229,13 +259,21 @@ fn the_store_of_a_running_agent_can_be_looked_into_and_holds_no_secret() {
     // What the watches showed is gathered before it is written.
     let all_synced = || {
         let objects = inspect(&agent, &["objects"]);
-        objects.lines().count() == 7 && objects.lines().skip(1).all(|line| line.contains("Synced") && line.contains(&shop))
+        objects.lines().count() == 7
+            && objects.lines().skip(1).all(|line| line.contains("Synced") && line.contains(&shop))
     };
     rig.wait("the records to be written", all_synced);
-    rig.plane.kubectl(&["-n", &shop, "patch", "configmap", "a", "--type=merge", "-p", r#"{"data":{"value":"edited"}}"#]);
-    rig.wait("the heal to be in the history", || {
-        inspect(&agent, &["history", "--limit", "10"]).contains("healed")
-    });
+    rig.plane.kubectl(&[
+        "-n",
+        &shop,
+        "patch",
+        "configmap",
+        "a",
+        "--type=merge",
+        "-p",
+        r#"{"data":{"value":"edited"}}"#,
+    ]);
+    rig.wait("the heal to be in the history", || inspect(&agent, &["history", "--limit", "10"]).contains("healed"));
     assert!(inspect(&agent, &["history", "--app", &key]).contains("kubectl-patch"));
     // An edit of a Secret, and its revert, leave no trace either.
     let edit = r#"{"stringData":{"password":"tr0ub4dor-and-3"}}"#;
@@ -264,12 +302,21 @@ fn an_agent_whose_data_folder_is_of_no_use_says_so() {
     fs::create_dir_all(taken.join("store.redb")).unwrap();
     for (data, message) in [(below, "can't be made"), (taken, "store.redb can't be opened")] {
         let output = Command::new(env!("CARGO_BIN_EXE_driftless"))
-            .args(["run", "--kubeconfig", rig.proxy.kubeconfig("admin").to_str().unwrap(), "--namespace", &rig.namespace])
+            .args([
+                "run",
+                "--kubeconfig",
+                rig.proxy.kubeconfig("admin").to_str().unwrap(),
+                "--namespace",
+                &rig.namespace,
+            ])
             .args(["--data-dir", data.to_str().unwrap(), "--listen", "127.0.0.1:0", "--api-listen", "127.0.0.1:0"])
             .output()
             .unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && error.contains(message) && error.contains(data.to_str().unwrap()), "{error}");
+        assert!(
+            !output.status.success() && error.contains(message) && error.contains(data.to_str().unwrap()),
+            "{error}"
+        );
     }
 }
 
@@ -281,9 +328,7 @@ fn an_api_server_that_is_down_at_the_start_is_waited_for() {
     rig.application("shop", "app", &shop, AUTOMATED);
     rig.proxy.cut();
     let agent = rig.agent(&SHORT_LEASE);
-    rig.wait("the agent to say that it waits", || {
-        agent.log().matches("the API server can't be used yet").count() >= 2
-    });
+    rig.wait("the agent to say that it waits", || agent.log().matches("the API server can't be used yet").count() >= 2);
     assert_eq!(agent.get("/livez").as_deref(), Some("ok"));
     assert_eq!(agent.get("/readyz"), None);
     rig.proxy.heal();
