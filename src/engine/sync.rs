@@ -233,7 +233,7 @@ impl Engine {
         let sync = operation.sync.clone().unwrap_or_default();
         app.sync = Some(Sync {
             automated,
-            revision: revision.clone(),
+            revision,
             started_at: started.unwrap_or(step.now.wall),
             phase: SyncPhase::Recording,
             retries: retries.unwrap_or_default(),
@@ -248,12 +248,12 @@ impl Engine {
         });
         self.show_operation(app, "Running", Some("waiting to start".into()), None);
         app.status.urgent = true;
-        step.emit(app.notice(false, "SyncStarted", format!("syncing to {}", revision.short())));
     }
 
     /// The start of the sync stands in the status: what follows may be done.
     pub(super) fn recorded(&mut self, app: &mut App, step: &mut Step<'_>) {
-        if app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Recording) {
+        if let Some(sync) = app.sync.as_ref().filter(|sync| sync.phase == SyncPhase::Recording) {
+            step.emit(app.notice(false, "SyncStarted", format!("syncing to {}", sync.revision.short())));
             self.begin_applying(app, step);
         }
     }

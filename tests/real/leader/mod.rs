@@ -38,7 +38,7 @@ const SHORT: [&str; 12] = [
 struct Replica {
     agent: Agent,
     proxy: Proxy,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Replica {
@@ -46,7 +46,7 @@ impl Replica {
         let proxy = Proxy::start(rig.plane, "admin");
         let folder = TempDir::new().unwrap();
         let agent = rig.agent_in(folder.path(), &proxy, extra);
-        Self { agent, proxy, folder }
+        Self { agent, proxy, _folder: folder }
     }
 
     /// Starts one, which is the first, and waits until it leads.
