@@ -6,7 +6,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driftless::engine::application::{ApplicationSpec, Automated, Destination, ObservedApplication, Source, SyncPolicy};
+use driftless::engine::Engine;
+use driftless::engine::application::{
+    ApplicationSpec, Automated, Destination, ObservedApplication, Source, SyncPolicy,
+};
 use driftless::engine::decode::{DecodeContext, decode};
 use driftless::engine::desired::{DesireContext, Desired, RenderInputs, desire};
 use driftless::engine::effect::Effect;
@@ -20,7 +23,6 @@ use driftless::engine::settings::EngineSettings;
 use driftless::engine::status::ApplicationStatus;
 use driftless::engine::time::{Now, Timestamp};
 use driftless::engine::tracking::instance_name;
-use driftless::engine::Engine;
 use driftless::render::memory::MemoryTree;
 use driftless::render::{RenderLimits, render, unchanged};
 use serde_json::{Value, json};
@@ -214,7 +216,10 @@ impl Stepping {
 }
 
 fn now() -> Now {
-    Now { instant: driftless::engine::time::Instant::from_origin(Duration::from_secs(1)), wall: Timestamp(1_700_000_000) }
+    Now {
+        instant: driftless::engine::time::Instant::from_origin(Duration::from_secs(1)),
+        wall: Timestamp(1_700_000_000),
+    }
 }
 
 fn config_maps() -> Gvk {
