@@ -136,7 +136,7 @@ impl Engine {
             return;
         }
         if self.lanes.rendering >= self.settings.render_concurrency {
-            self.lanes.to_render.join(app.key());
+            self.lanes.to_render.push(app.key());
             return;
         }
         let previous = (app.record.source == Some(plan.hash) && !app.render_anew).then(|| app.record.inputs.clone());
@@ -182,6 +182,8 @@ impl Engine {
         }
         self.apps.insert(key.clone(), app);
         self.dirty.insert(key.clone());
+        let instance = super::tracking::instance_name(key, &self.settings.control_namespace);
+        self.reassess_tracked(Some(&instance));
     }
 
     fn render_failed(&mut self, app: &mut App, revision: Revision, failure: RenderFailure, step: &mut Step<'_>) {

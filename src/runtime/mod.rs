@@ -126,11 +126,13 @@ impl Agent {
         let (events, received) = mpsc::channel(EVENTS);
         let instance: Arc<str> = self.instance().into();
         let in_flight = InFlight::default();
-        let (lease, elected) = self.election(begun.snapshot.epoch.clone(), in_flight.clone());
+        let identity = identity();
+        let (lease, elected) = self.election(&identity, begun.snapshot.epoch.clone(), in_flight.clone());
         let elected = tokio::spawn(elected);
         let reading = CancellationToken::new();
         let cancel_git = Arc::new(AtomicBool::new(false));
-        let (executor, recent) = self.executor(&begun, &instance, &lease, in_flight, &reading, &cancel_git, &events);
+        let (executor, recent) =
+            self.executor(&begun, (&instance, identity), &lease, in_flight, &reading, &cancel_git, &events);
         let (journal, thread) = self.journal(&begun, recent, &events);
 
         let mut first = Vec::new();
@@ -185,15 +187,14 @@ impl Agent {
 
     fn election(
         &self,
+        identity: &str,
         floor: Option<(String, i32)>,
         in_flight: InFlight,
     ) -> (LeaseHandle, impl Future<Output = ()> + Send + 'static) {
-        let host =
-            std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "driftless".into());
         let settings = lease::LeaseSettings {
             namespace: self.settings.namespace().to_owned(),
             name: self.settings.lease.lease_name.clone(),
-            identity: format!("{host}_{:016x}", rand::random::<u64>()),
+            identity: identity.to_owned(),
             times: self.settings.lease.times().unwrap_or_default(),
             floor,
             seed: rand::random(),
@@ -205,7 +206,7 @@ impl Agent {
     fn executor(
         &self,
         begun: &Beginning,
-        instance: &Arc<str>,
+        (instance, identity): (&Arc<str>, String),
         lease: &LeaseHandle,
         writes: InFlight,
         reading: &CancellationToken,
@@ -237,7 +238,7 @@ impl Agent {
             cancel_git.clone(),
         );
         let timeout = self.settings.write_timeout();
-        let (recorder, recording) = Recorder::new(self.clients.write.clone(), "driftless".into(), timeout);
+        let (recorder, recording) = Recorder::new(self.clients.write.clone(), identity, timeout);
         tokio::spawn(recording);
         let reader = Reader {
             client: self.clients.watch.clone(),
@@ -307,6 +308,12 @@ impl Agent {
             ..EngineSettings::default()
         }
     }
+}
+
+/// Name of this process, new each time: for the Lease, and for Events, whose names must not repeat.
+fn identity() -> String {
+    let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+    format!("{}_{:016x}", host.unwrap_or_else(|_| "driftless".into()), rand::random::<u64>())
 }
 
 /// Tells the loop whenever leadership is won or lost.

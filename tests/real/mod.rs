@@ -1,6 +1,15 @@
 //! Against a real kube-apiserver.
 
 mod basics;
+mod faults;
+mod fleet;
 mod own_writes;
+mod ownership;
+mod pruning;
+mod restart;
 mod smoke;
+mod sources;
+mod store_loss;
+mod sync;
+mod takeover;
 mod writes;
