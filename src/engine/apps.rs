@@ -58,6 +58,10 @@ impl App {
     /// Keeps of the observed status what decisions need: its objects are known better from their watches.
     fn take_status(&mut self) {
         let status = &mut self.observed.status;
+        if status.operation_state == self.operation {
+            // One copy of it, not two.
+            status.operation_state.clone_from(&self.operation);
+        }
         self.status.seen = Some(super::report::status_hash(status));
         let kind = |one: &super::status::ResourceStatus| GroupKind::new(one.group.as_str(), one.kind.as_str());
         self.status.kinds = std::mem::take(&mut status.resources).iter().map(kind).collect();

@@ -14,7 +14,7 @@ use super::status::{ApplicationStatus, ComparedTo, HealthStatus, ResourceResult,
 use super::step::{Engine, Step};
 use super::view::{ApplicationView, ObjectView, View};
 
-/// How much longer a status waits while some of its objects are being looked into.
+/// How much longer a status waits while some of its objects are being applied or looked into.
 const OPEN_FACTOR: u32 = 20;
 
 impl Engine {
@@ -103,8 +103,11 @@ impl Engine {
     fn write_status(&mut self, app: &mut App, step: &mut Step<'_>) {
         let Some(epoch) = self.epoch.filter(|_| app.status.dirty && app.status.in_flight.is_none()) else { return };
         let now = step.now.instant;
-        // While objects are being looked into, what could be said now would be said otherwise in a moment.
-        let open = app.tally.of(Verdict::Unknown) > 0
+        // While objects are being applied or looked into, what could be said now would be said otherwise in a moment. The
+        // start and the end of a sync are urgent.
+        let applying = |sync: &super::state::Sync| matches!(sync.phase, SyncPhase::Namespace | SyncPhase::Applying);
+        let open = app.sync.as_ref().is_some_and(applying)
+            || app.tally.of(Verdict::Unknown) > 0
             || app.record.revision.is_none() && app.conditions.is_empty()
             || self.is_behind(app);
         let delay = self.settings.status_delay * if open { OPEN_FACTOR } else { 1 };

@@ -361,7 +361,7 @@ pub(super) struct App {
     /// The sync under way.
     pub sync: Option<Sync>,
     /// The running or last operation. While this replica leads, its own memory counts; else what the status says.
-    pub operation: Option<OperationState>,
+    pub operation: Option<Arc<OperationState>>,
     /// What was deployed, oldest first; kept as `operation` is.
     pub history: Vec<HistoryEntry>,
     /// Conditions by type.
