@@ -234,6 +234,14 @@ impl Engine {
         app.follow(leads);
         app.take_status();
         self.plan_anew(&mut app, step);
+        self.take_refresh(&mut app, step);
+        app.status.dirty = true;
+        self.apps.insert(key.clone(), app);
+        self.dirty.insert(key);
+    }
+
+    /// A refresh that is asked for, unless one is being served.
+    pub(super) fn take_refresh(&mut self, app: &mut App, step: &mut Step<'_>) {
         if app.refresh.is_none()
             && !app.status.clear_refresh
             && let Some(kind) = app.observed.annotations.get(REFRESH)
@@ -245,9 +253,6 @@ impl Engine {
             };
             app.refresh = Some(number);
         }
-        app.status.dirty = true;
-        self.apps.insert(key.clone(), app);
-        self.dirty.insert(key);
     }
 
     /// A new Application: takes over what the store knows of it.

@@ -140,7 +140,7 @@ impl Engine {
         }
         let request = self.next_number();
         let kept = changed.then(|| (hash, ApplicationStatus { resources: Vec::new(), ..status.clone() }));
-        app.status.in_flight = Some(StatusWrite { request, recording, status: kept });
+        app.status.in_flight = Some(StatusWrite { request, recording, status: kept, clear_operation, clear_refresh });
         step.emit(Effect::WriteApplication(Box::new(WriteApplication {
             app: app.key().clone(),
             request,
@@ -172,21 +172,35 @@ impl Engine {
                         app.status.seen = Some(hash);
                         app.observed.status = status;
                     }
+                    // What was observed since may ask for something anew.
+                    let newer = app.observed.resource_version > resource_version;
                     app.observed.resource_version = app.observed.resource_version.max(resource_version);
                     app.failures = 0;
                     app.status.proven = true;
                     app.status.prove = false;
-                    if std::mem::take(&mut app.status.clear_operation) {
-                        app.observed.operation = None;
+                    if write.clear_operation {
+                        app.status.clear_operation = false;
+                        app.observed.operation = app.observed.operation.take().filter(|_| newer);
                     }
-                    if std::mem::take(&mut app.status.clear_refresh) {
-                        app.observed.annotations.remove(REFRESH);
+                    if write.clear_refresh {
+                        app.status.clear_refresh = false;
+                        if !newer {
+                            app.observed.annotations.remove(REFRESH);
+                        }
+                        self.take_refresh(&mut app, step);
                     }
                     if write.recording {
                         self.recorded(&mut app, step);
                     }
                 }
-                Err(error) => self.write_failed(&mut app, &error, step),
+                Err(error) => {
+                    self.write_failed(&mut app, &error, step);
+                    if write.clear_refresh && error.reason == RequestErrorReason::Conflict {
+                        // It may have been asked for again.
+                        app.status.clear_refresh = false;
+                        self.take_refresh(&mut app, step);
+                    }
+                }
             }
         }
         self.apps.insert(key.clone(), app);

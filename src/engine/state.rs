@@ -418,6 +418,10 @@ pub(super) struct StatusWrite {
     pub recording: bool,
     /// What is written, without the objects; `None`: the status stays as it is.
     pub status: Option<(Hash, ApplicationStatus)>,
+    /// It removes `.operation`.
+    pub clear_operation: bool,
+    /// It removes the refresh annotation.
+    pub clear_refresh: bool,
 }
 
 /// One repository.
