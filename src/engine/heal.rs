@@ -189,7 +189,7 @@ impl Engine {
             None => Precondition::Absent,
             Some(live) => Precondition::Exactly { uid: live.uid.clone(), resource_version: live.resource_version },
         };
-        object.flight = Some(Flight::Apply { desired, heal });
+        object.flight = Some(Flight::Apply { desired, heal, creates: precondition == Precondition::Absent });
         if heal {
             self.lanes.healing += 1;
         } else {
@@ -217,16 +217,15 @@ impl Engine {
         if !self.objects.get(key).is_some_and(|object| matches!(object.flight, Some(Flight::Apply { .. }))) {
             return;
         }
-        let Some(Flight::Apply { heal, .. }) = self.land(key) else { return };
+        let Some(Flight::Apply { heal, creates, .. }) = self.land(key) else { return };
         let Some(owner) = self.objects.get(key).map(|object| object.record.app.clone()) else { return };
         match outcome {
             ApplyOutcome::Applied { live, blame, leftover } => {
                 self.counters.applied += 1;
-                let gone = self.objects.get(key).is_some_and(|object| object.record.live.is_none());
                 self.took(key, desired, *live, leftover, step);
                 if let Some(mut app) = self.apps.remove(&owner) {
                     if heal {
-                        let what = if gone { DELETED.to_owned() } else { describe(&blame) };
+                        let what = if creates { DELETED.to_owned() } else { describe(&blame) };
                         self.healed(&mut app, key, what, step);
                     } else {
                         app.record_result(key, "Synced", None);

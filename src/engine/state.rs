@@ -76,6 +76,8 @@ pub(super) enum Flight {
         desired: Hash,
         /// Whether it takes a place of the heals.
         heal: bool,
+        /// Whether the object was not there.
+        creates: bool,
     },
     /// A delete.
     Delete,

@@ -15,18 +15,18 @@ fn fields_that_leave_git_go_unless_another_owns_them() {
     let rig = Rig::new("drift-leftover");
     let shop = rig.destination("shop");
     let all = "{stays: '1', ours: '2', shared: '3', theirs: '4'}";
-    let first = rig.repo.commit(&[("app/a.yaml", &map(all))], "four keys");
-    rig.application("shop", "app", &shop, "{automated: {selfHeal: true}}");
-    let agent = rig.agent(&[]);
-    rig.wait_synced("shop", first.as_str());
-
     let apply = |data: &str, more: &[&str]| {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), map(data)).unwrap();
         let arguments = ["-n", &shop, "apply", "-f", file.path().to_str().unwrap()];
         rig.plane.kubectl(&[&arguments[..], more].concat());
     };
+    // The client-side apply made the object, and so holds `shared` as we do.
     apply("{shared: '3'}", &[]);
+    let first = rig.repo.commit(&[("app/a.yaml", &map(all))], "four keys");
+    rig.application("shop", "app", &shop, "{automated: {selfHeal: true}}");
+    let agent = rig.agent(&[]);
+    rig.wait_synced("shop", first.as_str());
     apply("{theirs: '4'}", &["--server-side", "--field-manager=theirs"]);
 
     rig.proxy.reset();

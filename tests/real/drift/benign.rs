@@ -81,7 +81,8 @@ fn benign_changes_heal_nothing_and_are_not_told() {
         }
         // The same values applied by another, who then owns them, too.
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), manifest("deployment", "web")).unwrap();
+        let same = manifest("deployment", "web").replace("1000m", "'1'").replace("1024Mi", "1Gi");
+        std::fs::write(file.path(), same).unwrap();
         let file = file.path().to_str().unwrap();
         rig.plane.kubectl(&["-n", namespace, "apply", "--server-side", "--field-manager=other", "-f", file]);
     }

@@ -273,7 +273,10 @@ impl Bench<'_> {
                     object["metadata"].as_object_mut().unwrap().remove(field);
                 }
                 let file = self.write(&object.to_string().replace(from, to));
+                // It deletes and creates: nobody may come between.
+                self.rig.proxy.hold();
                 self.kubectl(edit, &[], &[&["replace", "-f", &file], *more].concat());
+                self.rig.proxy.heal();
             }
             Step::Put(from, to) => {
                 let mut object = self.rig.get(&self.namespace, &[&target, "--show-managed-fields"]);
