@@ -113,7 +113,7 @@ impl Engine {
                 self.tell_drift(app, key, DELETED, step);
             }
         } else if object.volatile().found_drifted == version {
-            // Known. What has changed since may have been to put it back.
+            // Whose our fields are is known. Their values may be as Git wants them: edited and edited back.
             self.weigh(app, key, step);
         } else if object.volatile().managed_fields.is_some() {
             self.inspect(app, key, step);
@@ -416,10 +416,7 @@ impl Engine {
                 let what = describe(&inspection.blame);
                 // What no manager explains is told after a dry run.
                 if !inspection.covered && volatile.drift.as_deref() != Some(what.as_str()) {
-                    if volatile.drift.replace(what.as_str().into()).is_none() {
-                        // It was as Git wants it until now: there is no need to ask whether it still is.
-                        volatile.compared = Some((desired, resource_version));
-                    }
+                    volatile.drift = Some(what.as_str().into());
                     if let Some(mut app) = self.apps.remove(&owner) {
                         if !app.plan.as_ref().is_ok_and(|plan| plan.self_heal()) {
                             self.tell_drift(&mut app, key, &what, step);

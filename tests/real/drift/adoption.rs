@@ -21,13 +21,14 @@ fn fields_that_leave_git_go_unless_another_owns_them() {
         let arguments = ["-n", &shop, "apply", "-f", file.path().to_str().unwrap()];
         rig.plane.kubectl(&[&arguments[..], more].concat());
     };
-    // The client-side apply made the object, and so holds `shared` as we do.
+    // The others were there before and so hold what we hold, too. In this order: a server-side apply of kubectl takes over
+    // what its client-side apply holds.
+    apply("{theirs: '4'}", &["--server-side", "--field-manager=theirs"]);
     apply("{shared: '3'}", &[]);
     let first = rig.repo.commit(&[("app/a.yaml", &map(all))], "four keys");
     rig.application("shop", "app", &shop, "{automated: {selfHeal: true}}");
     let agent = rig.agent(&[]);
     rig.wait_synced("shop", first.as_str());
-    apply("{theirs: '4'}", &["--server-side", "--field-manager=theirs"]);
 
     rig.proxy.reset();
     let second = rig.repo.commit(&[("app/a.yaml", &map("{stays: '1'}"))], "one key");
