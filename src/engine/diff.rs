@@ -119,6 +119,7 @@ mod tests {
             (Some(watch(WatchState::Pending, false)), Verdict::Unknown),
             (Some(watch(WatchState::Synced, true)), Verdict::Unknown),
             (Some(watch(WatchState::Failed("forbidden".into()), false)), Verdict::Unknown),
+            (Some(watch(WatchState::Retrying("busy".into()), false)), Verdict::Unknown),
             (Some(watch(WatchState::Unserved, false)), Verdict::Missing),
             (Some(watch(WatchState::Synced, false)), Verdict::Missing),
             (None, Verdict::Unknown),

@@ -7,12 +7,14 @@ use super::hash::Hash;
 use super::ids::ObjectKey;
 use super::live::{Blame, LiveObject};
 use super::record::{AuditEntry, Expected, StoreOp};
-use super::state::{App, Flight, Owner, REVERTED, Timer, Verdict};
+use super::state::{App, Flight, Owner, REVERTED, Timer, Verdict, WatchState};
 use super::step::{Engine, Step};
 use super::tracking::instance_name;
 
 /// After this many conflicts or failures in a row an object waits before it is tried again.
 const IMMEDIATE_TRIES: u32 = 3;
+/// How long an object waits whose write was not sent for want of time as leader.
+const FENCED_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 /// A delete leaves nothing that says whose it was.
 const DELETED: &str = "deleted from the cluster, by whom is unknown";
 
@@ -29,7 +31,14 @@ impl Engine {
             return;
         }
         let lost = object.volatile.as_ref().is_some_and(|volatile| volatile.lost);
-        let heals = app.plan.as_ref().is_ok_and(|plan| plan.self_heal()) && self.may_heal(app);
+        let watch = super::state::watch_of(key, &object.record.version);
+        let told = self.watches.get(&watch).is_some_and(|watch| !watch.listing && watch.state != WatchState::Pending);
+        let heals = app.heals;
+        let was_applied = object.was_applied() || app.deployed();
+        let differs = matches!(object.verdict, Verdict::Drifted | Verdict::Missing | Verdict::OutOfSync) || lost;
+        if differs && was_applied {
+            self.want_heal(app);
+        }
         let Some(object) = self.objects.get_mut(key) else { return };
         match object.verdict {
             // Equal is not ours: one apply, as soon as it may be written.
@@ -39,23 +48,25 @@ impl Engine {
                 self.recreate(app, key, step);
             }
             Verdict::Unknown | Verdict::Extra if lost => self.look(key, step),
-            Verdict::Unknown => self.inspect(app, key, step),
+            // What its list will tell in a moment need not be read object by object.
+            Verdict::Unknown
+                if !told && object.volatile.as_ref().is_none_or(|known| known.managed_fields.is_none()) => {}
+            Verdict::Unknown => {
+                // A heal that follows needs them as well.
+                let managed_fields = object.volatile.as_ref().and_then(|volatile| volatile.managed_fields.clone());
+                self.inspect(app, key, step);
+                if let Some(object) = self.objects.get_mut(key).filter(|_| managed_fields.is_some()) {
+                    object.volatile().managed_fields = managed_fields;
+                }
+            }
             Verdict::Drifted => self.drifted(app, key, heals, step),
-            Verdict::Missing if object.was_applied() => self.drifted(app, key, heals, step),
+            Verdict::Missing | Verdict::OutOfSync if was_applied => {
+                self.drifted(app, key, heals, step);
+            }
             Verdict::Missing | Verdict::OutOfSync => self.compare(app, key, step),
             Verdict::Extra if object.record.live.is_none() => self.forget(app, key, step),
             Verdict::Extra | Verdict::Foreign => {}
         }
-    }
-
-    /// Whether this replica may put objects of the application back to what is installed: it leads, and either the
-    /// repository named that revision during its own epoch, or a leader recorded it in the status (DESIGN section 7).
-    pub(super) fn may_heal(&self, app: &App) -> bool {
-        let Some(installed) = &app.record.revision else { return false };
-        let confirmed = app.fresh && app.target.as_ref().is_some_and(|(target, _)| target == installed);
-        let recorded = app.observed.status.sync.revision.as_deref() == Some(installed.as_str())
-            || app.synced_revision() == Some(installed.as_str());
-        self.epoch.is_some() && app.left_alone().is_none() && !app.observed.deleting && (confirmed || recorded)
     }
 
     /// The object left our watch and is wanted: an apply that only creates finds out what happened and undoes it.
@@ -79,7 +90,7 @@ impl Engine {
             return self.explain(app, key, step);
         }
         if self.lanes.healing >= self.settings.apply_concurrency {
-            self.lanes.hungry.join(app.key());
+            self.lanes.to_heal.push(app.key());
             app.attention.insert(key.clone());
             return;
         }
@@ -155,7 +166,7 @@ impl Engine {
             return;
         }
         if self.lanes.healing >= self.settings.apply_concurrency {
-            self.lanes.hungry.join(app.key());
+            self.lanes.to_heal.push(app.key());
             app.attention.insert(key.clone());
             return;
         }
@@ -199,22 +210,17 @@ impl Engine {
         step.emit(Effect::Apply(Box::new(Apply { key: key.clone(), version, manifest, precondition, purpose, epoch })));
     }
 
-    /// Ends the request under way for an object, and gives its place back.
+    /// Gives the place of an answered request back.
     pub(super) fn land(&mut self, key: &ObjectKey) -> Option<Flight> {
         let flight = self.objects.get_mut(key)?.flight.take()?;
-        match flight {
-            Flight::Apply { heal: true, .. } => self.lanes.healing = self.lanes.healing.saturating_sub(1),
-            Flight::Apply { heal: false, .. } | Flight::Delete => {
-                self.lanes.syncing = self.lanes.syncing.saturating_sub(1);
-            }
-            Flight::Look | Flight::Inspect => {}
-        }
+        self.lanes.leave(flight);
         Some(flight)
     }
 
     /// Answer to an apply.
     pub(super) fn applied(&mut self, key: &ObjectKey, desired: Hash, outcome: ApplyOutcome, step: &mut Step<'_>) {
-        if !self.objects.get(key).is_some_and(|object| matches!(object.flight, Some(Flight::Apply { .. }))) {
+        let waited = |flight| matches!(flight, Flight::Apply { desired: sent, .. } if sent == desired);
+        if !self.objects.get(key).and_then(|object| object.flight).is_some_and(waited) {
             return;
         }
         let Some(Flight::Apply { heal, creates, .. }) = self.land(key) else { return };
@@ -242,12 +248,25 @@ impl Engine {
                 self.conflicted(key, live.map(|live| *live), step);
                 self.requeue(&owner, key);
             }
-            ApplyOutcome::Fenced => self.requeue(&owner, key),
+            ApplyOutcome::Fenced => {
+                self.fenced(key, step);
+                self.requeue(&owner, key);
+            }
             ApplyOutcome::Failed(error) => {
                 self.counters.apply_failed += 1;
                 self.apply_failed(&owner, key, heal, &error, step);
             }
         }
+    }
+
+    /// A write was not sent because leadership was about to end. It either goes on in a moment or is lost in one: until
+    /// then nothing is tried, or the two would chase each other.
+    pub(super) fn fenced(&mut self, key: &ObjectKey, step: &Step<'_>) {
+        let again = step.now.instant + FENCED_PAUSE;
+        if let Some(object) = self.objects.get_mut(key) {
+            object.volatile().not_before = Some(again);
+        }
+        self.at(again, Timer::Object(key.clone()));
     }
 
     /// The object is not as the decision assumed: again at once, but not endlessly.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::effect::Effect;
 use super::event::{RequestError, RequestErrorReason, Sweep, WatchEvent};
-use super::ids::{Gvk, ObjectKey};
+use super::ids::{GroupKind, Gvk, ObjectKey};
 use super::live::{LiveObject, Protection};
 use super::record::{LiveRecord, ObjectRecord, StoreOp};
 use super::state::{Flight, Object, Owner, Timer, WatchState, owner_of, watch_of};
@@ -75,6 +75,7 @@ impl Object {
             volatile.deleting = false;
             volatile.delete_accepted = false;
             volatile.owner = Owner::Ours;
+            volatile.tracked = None;
             volatile.health_message = None;
             volatile.managed_fields = None;
             volatile.found_drifted = None;
@@ -100,13 +101,20 @@ impl Engine {
             WatchEvent::ListDone { resource_version } => {
                 known.listing = false;
                 known.state = WatchState::Synced;
-                self.list_done(watch, step);
-                step.store(StoreOp::PutPosition(watch.clone(), resource_version));
+                self.list_done(watch, resource_version);
+                self.advance_position(watch, resource_version, step);
             }
-            WatchEvent::Bookmark { resource_version } => {
-                step.store(StoreOp::PutPosition(watch.clone(), resource_version));
-            }
+            WatchEvent::Bookmark { resource_version } => self.advance_position(watch, resource_version, step),
             WatchEvent::Failed { error } => self.watch_failed(watch, error),
+        }
+    }
+
+    /// Everything up to here was delivered. While an object that left the watch has not been looked at, a restart has to
+    /// hear of it again: its record still says that it is there.
+    fn advance_position(&self, watch: &Gvk, resource_version: u64, step: &mut Step<'_>) {
+        let lost = |object: &Object| object.volatile.as_ref().is_some_and(|volatile| volatile.lost);
+        if !self.served_by(watch).any(|(_, object)| lost(object)) {
+            step.store(StoreOp::PutPosition(watch.clone(), resource_version));
         }
     }
 
@@ -135,7 +143,14 @@ impl Engine {
             }
             owner => owner,
         };
-        if object.see(live, owner) {
+        let labelled = live.instance.as_deref() == Some(&*self.settings.instance);
+        let tracked = live.tracking.as_ref().filter(|_| labelled && owner == Owner::OtherApplication);
+        let tracked = tracked.map(|tracking| Box::from(&*tracking.instance));
+        let told = object.see(live, owner);
+        if let Some(volatile) = &mut object.volatile {
+            volatile.tracked = tracked;
+        }
+        if told {
             step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             self.reassess(&key);
         } else if object.verdict == super::state::Verdict::Unknown {
@@ -195,14 +210,13 @@ impl Engine {
         self.reassess(key);
     }
 
-    /// What a complete list did not name has left the watch.
-    fn list_done(&mut self, watch: &Gvk, _step: &mut Step<'_>) {
+    /// What a complete list did not name has left the watch, unless it is newer than the list.
+    fn list_done(&mut self, watch: &Gvk, resource_version: u64) {
         let list = self.watches.get(watch).map_or(0, |known| known.list);
         for key in self.keys_of(watch) {
             if let Some(object) = self.objects.get_mut(&key)
-                && object.record.live.is_some()
+                && object.record.live.as_ref().is_some_and(|live| live.resource_version <= resource_version)
                 && object.seen != list
-                && object.flight.is_none()
             {
                 object.volatile().lost = true;
             }
@@ -218,6 +232,7 @@ impl Engine {
             RequestErrorReason::Forbidden => WatchState::Failed(error.message),
             // It is being tried again; what was known stays known.
             _ if known.state == WatchState::Synced => return,
+            RequestErrorReason::Transient { .. } => WatchState::Retrying(error.message),
             _ => WatchState::Failed(error.message),
         };
         let unserved = known.state == WatchState::Unserved;
@@ -233,14 +248,16 @@ impl Engine {
     }
 
     /// Objects that a watch serves.
-    fn keys_of(&self, watch: &Gvk) -> Vec<ObjectKey> {
+    fn served_by<'a>(&'a self, watch: &'a Gvk) -> impl Iterator<Item = (&'a ObjectKey, &'a Object)> {
         let first = ObjectKey::new(watch.group.clone(), watch.kind.clone(), "", "");
         self.objects
             .range(first..)
             .take_while(|(key, _)| key.group == watch.group && key.kind == watch.kind)
             .filter(|(_, object)| object.record.version == watch.version)
-            .map(|(key, _)| key.clone())
-            .collect()
+    }
+
+    fn keys_of(&self, watch: &Gvk) -> Vec<ObjectKey> {
+        self.served_by(watch).map(|(key, _)| key.clone()).collect()
     }
 
     /// Answer to a look: the object as it is, or that there is none.
@@ -311,7 +328,7 @@ impl Engine {
 
     /// Reads what carries our label anywhere, once, if the store does not know all of it.
     pub(super) fn sweep(&mut self, step: &mut Step<'_>) {
-        if !self.inventory_complete && !self.sweeping && self.applications_listed {
+        if !self.inventory_complete && !self.sweeping && !self.store_failed && self.applications_listed {
             self.sweeping = true;
             step.emit(Effect::Sweep);
         }
@@ -329,18 +346,24 @@ impl Engine {
                 }
                 // A kind that we may not list can't hold anything of ours, unless rights were taken away since: then a status
                 // names it, and the search is not over.
-                if self.apps.values().any(|app| forbidden.iter().any(|kind| app.status.kinds.contains(kind))) {
-                    return self.sweep_later(step);
+                let named = |kind: &&GroupKind| self.apps.values().any(|app| app.status.kinds.contains(*kind));
+                if let Some(kind) = forbidden.iter().find(named) {
+                    let error = format!("{kind} may not be listed, and a status names objects of it");
+                    return self.sweep_later(error, step);
                 }
-                self.inventory_complete = true;
+                self.inventory_complete = !self.store_failed;
+                self.sweep_failures = 0;
+                self.sweep_error = None;
                 step.store(StoreOp::MarkComplete);
                 self.dirty.extend(self.apps.keys().cloned());
             }
-            Err(_) => self.sweep_later(step),
+            Err(error) => self.sweep_later(error.message, step),
         }
     }
 
-    fn sweep_later(&mut self, step: &Step<'_>) {
+    fn sweep_later(&mut self, error: String, step: &Step<'_>) {
+        self.sweep_error = Some(error);
+        self.dirty.extend(self.apps.keys().cloned());
         self.sweep_failures = self.sweep_failures.saturating_add(1);
         let again = step.now.instant + self.retry_delay(self.sweep_failures);
         self.at(again, Timer::Sweep);

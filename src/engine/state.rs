@@ -1,6 +1,6 @@
 //! The engine's memory: applications, objects, repositories, watches.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::application::{Automated, ObservedApplication, Operation, Source, SyncResource};
@@ -92,6 +92,8 @@ pub(super) enum Flight {
 pub(super) struct Volatile {
     /// Whose it is.
     pub owner: Owner,
+    /// The Application of this installation that its tracking id names, if that is not the one that has it.
+    pub tracked: Option<Box<str>>,
     /// `metadata.deletionTimestamp` is set.
     pub deleting: bool,
     /// Why its health is what it is.
@@ -281,6 +283,8 @@ pub(super) struct Sync {
     pub phase: SyncPhase,
     /// How often it was tried again.
     pub retries: u32,
+    /// How often making the namespace failed for a passing reason.
+    pub namespace_tries: u32,
     /// Delete what left Git.
     pub prune: bool,
     /// Objects that wait to be applied, in order.
@@ -352,10 +356,14 @@ pub(super) struct App {
     pub tally: Tally,
     /// Objects that may need something done.
     pub attention: BTreeSet<ObjectKey>,
+    /// Drift is put back, as of the last look: it is wanted and this replica may.
+    pub heals: bool,
+    /// What is installed was named by the repository while this replica leads.
+    pub caught_up: bool,
     /// The sync under way.
     pub sync: Option<Sync>,
     /// The running or last operation. While this replica leads, its own memory counts; else what the status says.
-    pub operation: Option<OperationState>,
+    pub operation: Option<Arc<OperationState>>,
     /// What was deployed, oldest first; kept as `operation` is.
     pub history: Vec<HistoryEntry>,
     /// Conditions by type.
@@ -397,6 +405,10 @@ pub(super) struct StatusState {
     pub clear_refresh: bool,
     /// Every object of the deleted Application is gone: remove our finalizers.
     pub release: bool,
+    /// A write of this replica was accepted since it leads: what it has observed of the Application was the newest state.
+    pub proven: bool,
+    /// That proof is wanted: write even if there is nothing to say.
+    pub prove: bool,
 }
 
 /// A write of an Application under way.
@@ -442,6 +454,8 @@ pub(super) enum WatchState {
     Synced,
     /// The kind is not served: nothing of it can exist.
     Unserved,
+    /// It fails for a passing reason, and is tried again: the storage of a new kind is not ready, a server is busy.
+    Retrying(String),
     /// It does not work.
     Failed(String),
 }
@@ -457,49 +471,6 @@ pub(super) struct Watch {
     pub listing: bool,
     /// Number of the current or last list.
     pub list: u32,
-}
-
-/// Places for requests, and who waits for one.
-#[derive(Debug, Default)]
-pub(super) struct Lanes {
-    /// Applies and deletes of syncs under way.
-    pub syncing: usize,
-    /// Heals under way.
-    pub healing: usize,
-    /// Renderings under way.
-    pub rendering: usize,
-    /// Applications that wait for a place.
-    pub hungry: Line,
-    /// Applications that wait for a rendering.
-    pub to_render: Line,
-}
-
-/// Applications in the order in which they came, each once.
-#[derive(Debug, Default)]
-pub(super) struct Line {
-    order: VecDeque<AppKey>,
-    members: BTreeSet<AppKey>,
-}
-
-impl Line {
-    /// Puts an application at the end, unless it waits already.
-    pub(super) fn join(&mut self, app: &AppKey) {
-        if self.members.insert(app.clone()) {
-            self.order.push_back(app.clone());
-        }
-    }
-
-    /// Takes the first one out.
-    pub(super) fn next(&mut self) -> Option<AppKey> {
-        let app = self.order.pop_front()?;
-        self.members.remove(&app);
-        Some(app)
-    }
-
-    /// How many wait.
-    pub(super) fn len(&self) -> usize {
-        self.order.len()
-    }
 }
 
 /// Something that is due at an instant. Firing one too often does no harm: every handler looks at the state.

@@ -1,6 +1,7 @@
 //! Bringing an application to a revision: when a sync starts, how it goes, how it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::application::{InitiatedBy, Operation, SyncOperation};
 use super::backoff::RetryPolicy;
@@ -8,7 +9,6 @@ use super::desired::Stage;
 use super::effect::{Effect, Purpose};
 use super::event::{RequestError, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
-use super::prune::PRUNE_HELD;
 use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::{HistoryEntry, OperationState, SyncResult};
 use super::step::{Engine, Step};
@@ -51,7 +51,7 @@ impl App {
     }
 
     /// The installed revision, if it is the one that the target names.
-    fn at_target(&self) -> bool {
+    pub(super) fn at_target(&self) -> bool {
         let target = self.target.as_ref().map(|(target, _)| target);
         target.is_some()
             && target == self.record.revision.as_ref()
@@ -59,13 +59,31 @@ impl App {
     }
 
     /// Whether the last operation was for what is installed now: one that failed is not begun again for it.
-    fn attempted(&self) -> Option<&OperationState> {
-        let operation = self.operation.as_ref()?;
+    pub(super) fn attempted(&self) -> Option<&OperationState> {
+        let operation = self.operation.as_deref()?;
         let result = operation.sync_result.as_ref()?;
         let plan = self.plan.as_ref().ok()?;
         let same = self.record.revision.as_ref().is_some_and(|revision| revision.as_str() == result.revision)
             && result.source.as_ref() == Some(&*plan.source);
         same.then_some(operation)
+    }
+
+    /// Whether what is installed was brought to the cluster as a whole before, by this replica or another. What differs then
+    /// is drift and no news from Git, even if a store that was lost can't tell.
+    pub(super) fn deployed(&self) -> bool {
+        let whole = |state: &&OperationState| {
+            state.phase == "Succeeded" && state.operation.sync.as_ref().is_some_and(|sync| sync.resources.is_empty())
+        };
+        self.settled() || self.attempted().filter(whole).is_some()
+    }
+
+    /// Whether the status says that everything was in sync with what is installed.
+    fn settled(&self) -> bool {
+        let status = &self.observed.status.sync;
+        let source = status.compared_to.as_ref().and_then(|compared| compared.source.as_ref());
+        status.status == "Synced"
+            && self.plan.as_ref().is_ok_and(|plan| source == Some(&*plan.source))
+            && status.revision.as_deref() == self.record.revision.as_ref().map(|revision| revision.as_str())
     }
 }
 
@@ -125,24 +143,23 @@ impl Engine {
             return self.refuse(app, operation, message, step);
         }
         if self.may_sync(app) {
-            let started =
-                app.operation.as_ref().filter(|_| running).and_then(|state| Timestamp::parse(&state.started_at));
+            let resumed = app.operation.take_if(|_| running);
             app.status.clear_operation = true;
-            self.start(app, operation, false, started, step);
+            self.start(app, operation, false, resumed.as_ref(), step);
         }
     }
 
     fn refuse(&mut self, app: &mut App, operation: Operation, message: String, step: &mut Step<'_>) {
         let now = step.now.wall.to_string();
         step.emit(app.notice(true, "OperationRefused", message.clone()));
-        app.operation = Some(OperationState {
+        app.operation = Some(Arc::new(OperationState {
             operation,
             phase: "Error".into(),
             message: Some(message),
             started_at: now.clone(),
             finished_at: Some(now),
             ..OperationState::default()
-        });
+        }));
         app.status.clear_operation = true;
         app.status.urgent = true;
         app.status.dirty = true;
@@ -153,14 +170,12 @@ impl Engine {
         let Ok(plan) = &app.plan else { return };
         if let Some(state) = app.attempted().filter(|state| state.phase == "Running").cloned() {
             let automated = state.operation.initiated_by.as_ref().is_some_and(|by| by.automated);
-            let started = Timestamp::parse(&state.started_at);
-            return self.start(app, state.operation, automated, started, step);
+            return self.start(app, state.operation.clone(), automated, Some(&state), step);
         }
         let automated = plan.automated.is_some();
         let prune = plan.prune();
         self.end_superseded(app, step);
-        let released = app.conditions.contains_key(PRUNE_HELD) && prune && self.prune_released(app, step);
-        if !automated || !(released || app.attempted().is_none() && self.has_news(app)) {
+        if !automated || self.was_attempted(app) || !self.has_news(app) {
             return;
         }
         let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
@@ -176,7 +191,7 @@ impl Engine {
     /// An operation that no replica can go on with, because what is desired has changed, is over.
     fn end_superseded(&self, app: &mut App, step: &mut Step<'_>) {
         let installed = app.record.revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
-        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running") {
+        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running").map(Arc::make_mut) {
             state.phase = "Failed".into();
             state.message = Some(format!("superseded by {installed}"));
             state.finished_at = Some(step.now.wall.to_string());
@@ -190,14 +205,15 @@ impl Engine {
         if app.tally.of(Verdict::Unknown) > 0 {
             return false;
         }
-        if app.tally.of(Verdict::OutOfSync) > 0 || (prune && app.tally.of(Verdict::Extra) > 0) {
+        if prune && app.tally.of(Verdict::Extra) > 0 {
             return true;
         }
         // Deleted by hand is drift. A store that was lost knows only from the status that the objects had been there.
-        let recorded = app.observed.status.sync.revision.as_deref() == app.record.revision.as_ref().map(|r| r.as_str());
-        app.tally.of(Verdict::Missing) > 0
-            && !recorded
-            && app
+        if app.settled() {
+            return false;
+        }
+        app.tally.of(Verdict::OutOfSync) > 0
+            || app
                 .inventory
                 .iter()
                 .filter_map(|key| self.objects.get(key))
@@ -209,17 +225,20 @@ impl Engine {
         app: &mut App,
         operation: Operation,
         automated: bool,
-        started: Option<Timestamp>,
+        resumed: Option<&OperationState>,
         step: &mut Step<'_>,
     ) {
         let Some(revision) = app.record.revision.clone() else { return };
+        let started = resumed.and_then(|state| Timestamp::parse(&state.started_at));
+        let retries = resumed.and_then(|state| u32::try_from(state.retry_count?).ok());
         let sync = operation.sync.clone().unwrap_or_default();
         app.sync = Some(Sync {
             automated,
-            revision: revision.clone(),
+            revision,
             started_at: started.unwrap_or(step.now.wall),
             phase: SyncPhase::Recording,
-            retries: 0,
+            retries: retries.unwrap_or_default(),
+            namespace_tries: 0,
             prune: sync.prune,
             todo: BTreeSet::new(),
             stage: Stage::Namespace,
@@ -230,12 +249,12 @@ impl Engine {
         });
         self.show_operation(app, "Running", Some("waiting to start".into()), None);
         app.status.urgent = true;
-        step.emit(app.notice(false, "SyncStarted", format!("syncing to {}", revision.short())));
     }
 
     /// The start of the sync stands in the status: what follows may be done.
     pub(super) fn recorded(&mut self, app: &mut App, step: &mut Step<'_>) {
-        if app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Recording) {
+        if let Some(sync) = app.sync.as_ref().filter(|sync| sync.phase == SyncPhase::Recording) {
+            step.emit(app.notice(false, "SyncStarted", format!("syncing to {}", sync.revision.short())));
             self.begin_applying(app, step);
         }
     }
@@ -270,13 +289,24 @@ impl Engine {
                     }
                     self.gather(&mut app);
                 }
-                Err(error) => {
-                    self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step);
-                }
+                Err(error) => self.namespace_failed(&mut app, &error, step),
             }
         }
         self.apps.insert(key.clone(), app);
         self.dirty.insert(key.clone());
+    }
+
+    /// A passing fault is tried again a few times; anything else fails the sync.
+    fn namespace_failed(&mut self, app: &mut App, error: &RequestError, step: &mut Step<'_>) {
+        let Some(sync) = &mut app.sync else { return };
+        let passing = matches!(error.reason, RequestErrorReason::Transient { .. });
+        if passing && sync.namespace_tries < PASSING_TRIES {
+            sync.namespace_tries += 1;
+            let until = step.now.instant + self.retry_delay(sync.namespace_tries);
+            sync.phase = SyncPhase::Backoff(until);
+            return self.at(until, Timer::App(app.key().clone()));
+        }
+        self.finish(app, Some(format!("the namespace can't be made: {}", error.message)), step);
     }
 
     /// Everything that is not as Git wants it and was not tried in this run is to be applied.
@@ -351,7 +381,7 @@ impl Engine {
                 return false;
             }
             if self.lanes.syncing >= self.settings.apply_concurrency {
-                self.lanes.hungry.join(app.key());
+                self.lanes.to_sync.push(app.key());
                 return false;
             }
         }
@@ -506,7 +536,7 @@ impl Engine {
             .iter()
             .filter_map(|(key, result)| Some(super::report::resource_result(key, self.objects.get(key)?, result)))
             .collect();
-        app.operation = Some(OperationState {
+        app.operation = Some(Arc::new(OperationState {
             operation: sync.operation.clone(),
             phase: phase.into(),
             message,
@@ -518,7 +548,7 @@ impl Engine {
             started_at: sync.started_at.to_string(),
             finished_at: finished.map(|finished| finished.to_string()),
             retry_count: (sync.retries > 0).then_some(i64::from(sync.retries)),
-        });
+        }));
         app.status.dirty = true;
     }
 }

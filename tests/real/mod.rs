@@ -2,6 +2,16 @@
 
 mod basics;
 mod drift;
+mod faults;
+mod fleet;
+mod leader;
 mod own_writes;
+mod ownership;
+mod pruning;
+mod restart;
 mod smoke;
+mod sources;
+mod store_loss;
+mod sync;
+mod takeover;
 mod writes;
