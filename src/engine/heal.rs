@@ -124,7 +124,7 @@ impl Engine {
                 self.tell_drift(app, key, DELETED, step);
             }
         } else if object.volatile().found_drifted == version {
-            // Known. What has changed since may have been to put it back.
+            // Whose our fields are is known. Their values may be as Git wants them: edited and edited back.
             self.weigh(app, key, step);
         } else if object.volatile().managed_fields.is_some() {
             self.inspect(app, key, step);
@@ -200,7 +200,7 @@ impl Engine {
             None => Precondition::Absent,
             Some(live) => Precondition::Exactly { uid: live.uid.clone(), resource_version: live.resource_version },
         };
-        object.flight = Some(Flight::Apply { desired, heal });
+        object.flight = Some(Flight::Apply { desired, heal, creates: precondition == Precondition::Absent });
         if heal {
             self.lanes.healing += 1;
         } else {
@@ -223,16 +223,15 @@ impl Engine {
         if !self.objects.get(key).and_then(|object| object.flight).is_some_and(waited) {
             return;
         }
-        let Some(Flight::Apply { heal, .. }) = self.land(key) else { return };
+        let Some(Flight::Apply { heal, creates, .. }) = self.land(key) else { return };
         let Some(owner) = self.objects.get(key).map(|object| object.record.app.clone()) else { return };
         match outcome {
             ApplyOutcome::Applied { live, blame, leftover } => {
                 self.counters.applied += 1;
-                let gone = self.objects.get(key).is_some_and(|object| object.record.live.is_none());
                 self.took(key, desired, *live, leftover, step);
                 if let Some(mut app) = self.apps.remove(&owner) {
                     if heal {
-                        let what = if gone { DELETED.to_owned() } else { describe(&blame) };
+                        let what = if creates { DELETED.to_owned() } else { describe(&blame) };
                         self.healed(&mut app, key, what, step);
                     } else {
                         app.record_result(key, "Synced", None);
@@ -436,10 +435,7 @@ impl Engine {
                 let what = describe(&inspection.blame);
                 // What no manager explains is told after a dry run.
                 if !inspection.covered && volatile.drift.as_deref() != Some(what.as_str()) {
-                    if volatile.drift.replace(what.as_str().into()).is_none() {
-                        // It was as Git wants it until now: there is no need to ask whether it still is.
-                        volatile.compared = Some((desired, resource_version));
-                    }
+                    volatile.drift = Some(what.as_str().into());
                     if let Some(mut app) = self.apps.remove(&owner) {
                         if !app.plan.as_ref().is_ok_and(|plan| plan.self_heal()) {
                             self.tell_drift(&mut app, key, &what, step);

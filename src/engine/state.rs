@@ -76,6 +76,8 @@ pub(super) enum Flight {
         desired: Hash,
         /// Whether it takes a place of the heals.
         heal: bool,
+        /// Whether the object was not there.
+        creates: bool,
     },
     /// A delete.
     Delete,
@@ -102,7 +104,7 @@ pub(super) struct Volatile {
     pub found_drifted: Option<u64>,
     /// A dry run found the object at this resource version to have the values of this manifest, which we never applied.
     pub equal: Option<(Hash, u64)>,
-    /// The manifest and the resource version (0: none was known) for which such a dry run was asked, or need not be.
+    /// The manifest and the resource version (0: none was known) for which such a dry run was asked.
     pub compared: Option<(Hash, u64)>,
     /// The last inspection found every field of the manifest to be ours: values differ, and no manager explains it.
     pub covered: bool,
