@@ -58,6 +58,10 @@ impl App {
     /// Keeps of the observed status what decisions need: its objects are known better from their watches.
     fn take_status(&mut self) {
         let status = &mut self.observed.status;
+        if status.operation_state == self.operation {
+            // One copy of it, not two.
+            status.operation_state.clone_from(&self.operation);
+        }
         self.status.seen = Some(super::report::status_hash(status));
         let kind = |one: &super::status::ResourceStatus| GroupKind::new(one.group.as_str(), one.kind.as_str());
         self.status.kinds = std::mem::take(&mut status.resources).iter().map(kind).collect();
@@ -198,17 +202,23 @@ pub(super) fn hash_of(value: &serde_json::Value) -> Hash {
     Hash::of(&text)
 }
 
-/// The condition types that Driftless writes; others in a status are not ours to keep.
+/// What a `ComparisonError` of the status is kept as until its cause has been tried again.
+pub(super) const RECORDED_ERROR: &str = "ComparisonError/recorded";
+/// The same for a `SharedResourceWarning`, until whose the objects are is known.
+pub(super) const RECORDED_SHARING: &str = "SharedResourceWarning/recorded";
+
+/// The condition types that Driftless writes, as they are kept when they are read back; others in a status are not ours to
+/// keep.
 fn known_condition(kind: &str) -> Option<&'static str> {
-    const KNOWN: [&str; 6] = [
-        "InvalidSpecError",
-        "ComparisonError",
-        "SyncError",
-        "DeletionError",
-        "SharedResourceWarning",
-        "RepeatedResourceWarning",
-    ];
-    KNOWN.into_iter().find(|known| *known == kind)
+    match kind {
+        "InvalidSpecError" => Some("InvalidSpecError"),
+        "ComparisonError" => Some(RECORDED_ERROR),
+        "SyncError" => Some("SyncError"),
+        "DeletionError" => Some("DeletionError"),
+        "SharedResourceWarning" => Some(RECORDED_SHARING),
+        "RepeatedResourceWarning" => Some("RepeatedResourceWarning"),
+        _ => None,
+    }
 }
 
 impl Engine {

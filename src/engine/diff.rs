@@ -22,6 +22,10 @@ pub(super) fn assess(object: &Object, watch: Option<&Watch>) -> Verdict {
     }
     match object.owner() {
         Owner::Ours => {}
+        // Our marks are gone from what we applied: that is drift as well.
+        Owner::Untracked if record.expected.is_some_and(|expected| expected.desired == desired) => {
+            return Verdict::Drifted;
+        }
         Owner::Untracked => return Verdict::OutOfSync,
         Owner::OtherApplication | Owner::OtherInstallation => return Verdict::Foreign,
     }
@@ -115,6 +119,7 @@ mod tests {
             (Some(watch(WatchState::Pending, false)), Verdict::Unknown),
             (Some(watch(WatchState::Synced, true)), Verdict::Unknown),
             (Some(watch(WatchState::Failed("forbidden".into()), false)), Verdict::Unknown),
+            (Some(watch(WatchState::Retrying("busy".into()), false)), Verdict::Unknown),
             (Some(watch(WatchState::Unserved, false)), Verdict::Missing),
             (Some(watch(WatchState::Synced, false)), Verdict::Missing),
             (None, Verdict::Unknown),

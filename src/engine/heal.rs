@@ -7,7 +7,7 @@ use super::hash::Hash;
 use super::ids::ObjectKey;
 use super::live::{Blame, LiveObject};
 use super::record::{AuditEntry, Expected, StoreOp};
-use super::state::{App, Flight, Owner, Timer, Verdict, WatchState};
+use super::state::{App, Flight, Owner, REVERTED, Timer, Verdict, WatchState};
 use super::step::{Engine, Step};
 use super::tracking::instance_name;
 
@@ -15,6 +15,8 @@ use super::tracking::instance_name;
 const IMMEDIATE_TRIES: u32 = 3;
 /// How long an object waits whose write was not sent for want of time as leader.
 const FENCED_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+/// A delete leaves nothing that says whose it was.
+const DELETED: &str = "deleted from the cluster, by whom is unknown";
 
 impl Engine {
     /// Does for one object what its verdict asks for, unless the running sync does it.
@@ -39,6 +41,8 @@ impl Engine {
         }
         let Some(object) = self.objects.get_mut(key) else { return };
         match object.verdict {
+            // Equal is not ours: one apply, as soon as it may be written.
+            Verdict::Synced if heals && object.is_equal() => self.drifted(app, key, heals, step),
             Verdict::Synced => object.calm(),
             Verdict::Unknown if lost && heals && object.was_applied() && !object.deleting() => {
                 self.recreate(app, key, step);
@@ -107,24 +111,24 @@ impl Engine {
             return;
         }
         let managed_fields = volatile.managed_fields.take();
-        self.send(app, key, Purpose::Heal { managed_fields }, step);
+        self.send(app, key, Purpose::Heal { managed_fields }, true, step);
     }
 
     /// Drift that is only reported: finds out who changed what, once.
     fn explain(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) {
         let Some(object) = self.objects.get_mut(key) else { return };
-        if object.record.live.is_none() {
-            let deleted = "deleted from the cluster, by whom is unknown";
-            if object.volatile().drift.as_deref() != Some(deleted) {
-                object.volatile().drift = Some(deleted.into());
-                self.tell_drift(app, key, deleted, step);
+        let version = live_version(object);
+        if version.is_none() {
+            if object.volatile().drift.as_deref() != Some(DELETED) {
+                object.volatile().drift = Some(DELETED.into());
+                self.tell_drift(app, key, DELETED, step);
             }
-        } else if object.record.live.as_ref().map(|live| live.resource_version) == object.volatile().found_drifted {
-            // It was told when that was found.
-            object.volatile().managed_fields = None;
+        } else if object.volatile().found_drifted == version {
+            // Known. What has changed since may have been to put it back.
+            self.weigh(app, key, step);
         } else if object.volatile().managed_fields.is_some() {
             self.inspect(app, key, step);
-        } else if object.volatile().drift.is_none() {
+        } else {
             self.look(key, step);
         }
     }
@@ -148,8 +152,17 @@ impl Engine {
     /// An object that was never applied, of an application that only reports: one dry run per manifest says whether it has
     /// the manifest's values.
     fn compare(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) {
-        let automated = app.plan.as_ref().map_or(true, |plan| plan.automated.is_some());
-        if automated || self.epoch.is_none() {
+        if app.plan.as_ref().is_ok_and(|plan| plan.automated.is_none()) {
+            self.weigh(app, key, step);
+        }
+    }
+
+    /// Asks by a dry run whether the object has the manifest's values, once for each state of it and not more often than
+    /// it might be healed.
+    fn weigh(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) {
+        let Some(object) = self.objects.get_mut(key) else { return };
+        let this = object.record.desired.map(|desired| (desired, live_version(object).unwrap_or_default()));
+        if self.epoch.is_none() || object.volatile().compared == this {
             return;
         }
         if self.lanes.healing >= self.settings.apply_concurrency {
@@ -157,12 +170,14 @@ impl Engine {
             app.attention.insert(key.clone());
             return;
         }
-        let Some(object) = self.objects.get_mut(key) else { return };
-        let desired = object.record.desired;
-        if std::mem::replace(&mut object.volatile().compared, desired) == desired {
+        let limits = self.settings.contest;
+        let volatile = object.volatile();
+        if let Err(not_before) = volatile.contest.get_or_insert_default().allow(step.now.instant, &limits) {
+            self.at(not_before, Timer::Object(key.clone()));
             return;
         }
-        self.send(app, key, Purpose::Compare, step);
+        volatile.compared = this;
+        self.send(app, key, Purpose::Compare, true, step);
     }
 
     pub(super) fn look(&mut self, key: &ObjectKey, step: &mut Step<'_>) {
@@ -174,13 +189,13 @@ impl Engine {
         }
     }
 
-    /// Sends an apply of what is desired, conditional on what is known of the object.
-    pub(super) fn send(&mut self, app: &App, key: &ObjectKey, purpose: Purpose, step: &mut Step<'_>) {
+    /// Sends an apply of what is desired, conditional on what is known of the object. `heal`: it takes a place of the heals,
+    /// and is told as one.
+    pub(super) fn send(&mut self, app: &App, key: &ObjectKey, purpose: Purpose, heal: bool, step: &mut Step<'_>) {
         let epoch = self.epoch;
         let Some(object) = self.objects.get_mut(key) else { return };
         let Some(desired) = object.record.desired else { return };
         let Some(manifest) = app.manifest(desired) else { return };
-        let heal = !matches!(purpose, Purpose::Sync { .. });
         let precondition = match &object.record.live {
             None => Precondition::Absent,
             Some(live) => Precondition::Exactly { uid: live.uid.clone(), resource_version: live.resource_version },
@@ -213,10 +228,12 @@ impl Engine {
         match outcome {
             ApplyOutcome::Applied { live, blame, leftover } => {
                 self.counters.applied += 1;
+                let gone = self.objects.get(key).is_some_and(|object| object.record.live.is_none());
                 self.took(key, desired, *live, leftover, step);
                 if let Some(mut app) = self.apps.remove(&owner) {
                     if heal {
-                        self.healed(&mut app, key, &blame, step);
+                        let what = if gone { DELETED.to_owned() } else { describe(&blame) };
+                        self.healed(&mut app, key, what, step);
                     } else {
                         app.record_result(key, "Synced", None);
                     }
@@ -224,23 +241,12 @@ impl Engine {
                 }
                 self.reassess(key);
             }
-            ApplyOutcome::Compared { live, equal } => self.compared(key, desired, live.map(|live| *live), equal, step),
+            ApplyOutcome::Compared { live, equal } => {
+                self.compared(key, desired, live.map(|live| *live), equal, step);
+                self.requeue(&owner, key);
+            }
             ApplyOutcome::Conflict { live } => {
-                let failures = self.objects.get_mut(key).map_or(0, |object| {
-                    object.volatile().failures += 1;
-                    object.volatile().failures
-                });
-                self.settle_look(key, live.map(|live| *live), step);
-                if failures > IMMEDIATE_TRIES
-                    && let Some(object) = self.objects.get_mut(key)
-                {
-                    object.volatile().failures = failures;
-                    let again = step.now.instant + self.retry_delay(failures - IMMEDIATE_TRIES);
-                    if let Some(object) = self.objects.get_mut(key) {
-                        object.volatile().not_before = Some(again);
-                    }
-                    self.at(again, Timer::Object(key.clone()));
-                }
+                self.conflicted(key, live.map(|live| *live), step);
                 self.requeue(&owner, key);
             }
             ApplyOutcome::Fenced => {
@@ -259,6 +265,22 @@ impl Engine {
     pub(super) fn fenced(&mut self, key: &ObjectKey, step: &Step<'_>) {
         let again = step.now.instant + FENCED_PAUSE;
         if let Some(object) = self.objects.get_mut(key) {
+            object.volatile().not_before = Some(again);
+        }
+        self.at(again, Timer::Object(key.clone()));
+    }
+
+    /// The object is not as the decision assumed: again at once, but not endlessly.
+    fn conflicted(&mut self, key: &ObjectKey, live: Option<LiveObject>, step: &mut Step<'_>) {
+        let failures = self.objects.get_mut(key).map_or(0, |object| object.volatile().failures.saturating_add(1));
+        self.settle_look(key, live, step);
+        let wait = failures.checked_sub(IMMEDIATE_TRIES).filter(|beyond| *beyond > 0);
+        let again = wait.map(|beyond| step.now.instant + self.retry_delay(beyond));
+        let Some(object) = self.objects.get_mut(key) else { return };
+        // What was asked of the object was not answered.
+        object.volatile().compared = None;
+        object.volatile().failures = failures;
+        if let Some(again) = again {
             object.volatile().not_before = Some(again);
             self.at(again, Timer::Object(key.clone()));
         }
@@ -287,6 +309,7 @@ impl Engine {
             volatile.not_before = None;
             volatile.error = None;
             volatile.found_drifted = None;
+            volatile.equal = None;
             volatile.lost = false;
         }
         if leftover.is_some() || object.volatile.is_some() {
@@ -298,11 +321,10 @@ impl Engine {
         }
     }
 
-    fn healed(&mut self, app: &mut App, key: &ObjectKey, blame: &[Blame], step: &mut Step<'_>) {
+    fn healed(&mut self, app: &mut App, key: &ObjectKey, what: String, step: &mut Step<'_>) {
         self.counters.drift_healed += 1;
-        let what = describe(blame);
         if let Some(object) = self.objects.get_mut(key) {
-            object.volatile().drift = Some(format!("reverted: {what}").into());
+            object.volatile().drift = Some(format!("{REVERTED}{what}").into());
             object.volatile().drift_told = false;
         }
         step.emit(app.notice(false, "DriftReverted", format!("{key}: {what}")));
@@ -334,18 +356,31 @@ impl Engine {
         let seen = live.as_ref().map(|live| (live.resource_version, live.footprint));
         self.settle_look(key, live, step);
         let Some(object) = self.objects.get_mut(key) else { return };
-        if let (true, Some((resource_version, footprint))) = (equal, seen) {
-            match (object.owner(), footprint) {
-                // Ours in every field, with the values that Git wants: whatever made the difference, it is no drift.
-                (Owner::Ours, Some(footprint))
-                    if object.record.live.as_ref().and_then(|live| live.stamp) == Some(desired) =>
-                {
-                    object.record.expected = Some(Expected { desired, footprint });
-                    object.volatile().found_drifted = None;
-                    step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
-                }
-                _ => object.volatile().equal = Some((desired, resource_version)),
+        let Some((resource_version, footprint)) = seen else { return };
+        let ours =
+            object.owner() == Owner::Ours && object.record.live.as_ref().and_then(|live| live.stamp) == Some(desired);
+        let drifted = object.verdict == Verdict::Drifted;
+        let volatile = object.volatile();
+        let lost = volatile.found_drifted == Some(resource_version) && !volatile.covered;
+        volatile.compared = Some((desired, resource_version));
+        match footprint.filter(|_| ours && !lost) {
+            // Ours in every field, with the values that Git wants: whatever made the difference, it is no drift.
+            Some(footprint) if equal => {
+                volatile.found_drifted = None;
+                object.record.expected = Some(Expected { desired, footprint });
+                step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             }
+            _ if equal => volatile.equal = Some((desired, resource_version)),
+            _ if drifted && volatile.drift.is_none() => {
+                let what = describe(&[]);
+                volatile.drift = Some(what.as_str().into());
+                let owner = object.record.app.clone();
+                if let Some(mut app) = self.apps.remove(&owner) {
+                    self.tell_drift(&mut app, key, &what, step);
+                    self.apps.insert(owner, app);
+                }
+            }
+            _ => {}
         }
         self.reassess(key);
     }
@@ -395,10 +430,16 @@ impl Engine {
                 object.record.expected = live.footprint.map(|footprint| Expected { desired, footprint });
                 step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             } else {
-                object.volatile().found_drifted = Some(resource_version);
+                let volatile = object.volatile();
+                volatile.found_drifted = Some(resource_version);
+                volatile.covered = inspection.covered;
                 let what = describe(&inspection.blame);
-                if object.volatile().drift.as_deref() != Some(what.as_str()) {
-                    object.volatile().drift = Some(what.as_str().into());
+                // What no manager explains is told after a dry run.
+                if !inspection.covered && volatile.drift.as_deref() != Some(what.as_str()) {
+                    if volatile.drift.replace(what.as_str().into()).is_none() {
+                        // It was as Git wants it until now: there is no need to ask whether it still is.
+                        volatile.compared = Some((desired, resource_version));
+                    }
                     if let Some(mut app) = self.apps.remove(&owner) {
                         if !app.plan.as_ref().is_ok_and(|plan| plan.self_heal()) {
                             self.tell_drift(&mut app, key, &what, step);
@@ -423,16 +464,18 @@ impl Engine {
 }
 
 impl super::state::Object {
-    /// It is as Git wants it: what was held against it is forgotten; the limiter of its heals is not.
+    /// It is as Git wants it: what was held against it is forgotten; the limiter of its heals is not, nor what was told of
+    /// fields that others still hold.
     fn calm(&mut self) {
+        let equal = self.is_equal();
         if let Some(volatile) = &mut self.volatile {
-            volatile.drift_told = false;
+            volatile.drift_told &= equal;
             volatile.error = None;
             volatile.failures = 0;
             volatile.not_before = None;
             volatile.managed_fields = None;
             volatile.found_drifted = None;
-            if volatile.drift.as_deref().is_some_and(|drift| !drift.starts_with("reverted: ")) {
+            if !equal && volatile.drift.as_deref().is_some_and(|drift| !drift.starts_with(REVERTED)) {
                 volatile.drift = None;
             }
         }
@@ -458,6 +501,11 @@ impl App {
         let result = self.operation.as_ref()?.sync_result.as_ref()?;
         Some(result.revision.as_str()).filter(|revision| !revision.is_empty())
     }
+}
+
+/// Resource version of the object as it was last seen.
+fn live_version(object: &super::state::Object) -> Option<u64> {
+    object.record.live.as_ref().map(|live| live.resource_version)
 }
 
 /// Who changed what, as a sentence: `kubectl-edit (Update, 2026-11-23T10:00:00Z) changed .spec.replicas`.

@@ -129,7 +129,20 @@ impl Engine {
         }
         let key = live.key.clone();
         let instance = instance_name(&object.record.app, &self.settings.control_namespace);
-        let owner = owner_of(&live, &self.settings.instance, &instance);
+        let owner = match owner_of(&live, &self.settings.instance, &instance) {
+            // The stamp is of this very manifest, so nobody applied another one since: the tracking id was edited by hand,
+            // unless it names an application that there is.
+            Owner::OtherApplication
+                if live.stamp.is_some()
+                    && live.stamp == object.record.desired
+                    && live.tracking.as_ref().is_none_or(|tracking| {
+                        self.instances.get(&tracking.instance).is_none_or(|named| *named == object.record.app)
+                    }) =>
+            {
+                Owner::Untracked
+            }
+            owner => owner,
+        };
         let labelled = live.instance.as_deref() == Some(&*self.settings.instance);
         let tracked = live.tracking.as_ref().filter(|_| labelled && owner == Owner::OtherApplication);
         let tracked = tracked.map(|tracking| Box::from(&*tracking.instance));
@@ -219,6 +232,7 @@ impl Engine {
             RequestErrorReason::Forbidden => WatchState::Failed(error.message),
             // It is being tried again; what was known stays known.
             _ if known.state == WatchState::Synced => return,
+            RequestErrorReason::Transient { .. } => WatchState::Retrying(error.message),
             _ => WatchState::Failed(error.message),
         };
         let unserved = known.state == WatchState::Unserved;

@@ -50,6 +50,9 @@ impl Verdict {
     }
 }
 
+/// How the text about drift begins that was reverted: it stays when the object is as it should be.
+pub(super) const REVERTED: &str = "reverted: ";
+
 /// Whose an object is, by its live metadata.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Owner {
@@ -99,8 +102,10 @@ pub(super) struct Volatile {
     pub found_drifted: Option<u64>,
     /// A dry run found the object at this resource version to have the values of this manifest, which we never applied.
     pub equal: Option<(Hash, u64)>,
-    /// The manifest for which such a dry run was asked.
-    pub compared: Option<Hash>,
+    /// The manifest and the resource version (0: none was known) for which such a dry run was asked, or need not be.
+    pub compared: Option<(Hash, u64)>,
+    /// The last inspection found every field of the manifest to be ours: values differ, and no manager explains it.
+    pub covered: bool,
     /// Who changed what, for people.
     pub drift: Option<Box<str>>,
     /// The drift was counted and told.
@@ -172,6 +177,24 @@ impl Object {
             None if self.record.desired.is_some() && self.verdict == Verdict::Missing => Some(HealthCode::Missing),
             None => None,
         }
+    }
+
+    /// A dry run found it as Git wants it, though not all of it is ours.
+    pub(super) fn is_equal(&self) -> bool {
+        let now = self.record.desired.zip(self.record.live.as_ref().map(|live| live.resource_version));
+        now.is_some() && self.volatile.as_ref().and_then(|volatile| volatile.equal) == now
+    }
+
+    /// Whether a sync has to apply it.
+    pub(super) fn is_wanted(&self) -> bool {
+        matches!(self.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted)
+            || self.verdict == Verdict::Synced && self.is_equal()
+    }
+
+    /// Who changed what, as long as it is worth telling.
+    pub(super) fn drift(&self) -> Option<&str> {
+        let drift = self.volatile.as_ref()?.drift.as_deref()?;
+        (self.verdict != Verdict::Synced || drift.starts_with(REVERTED)).then_some(drift)
     }
 
     /// Whether this manifest was applied before, so that a difference is drift and not news from Git.
@@ -338,7 +361,7 @@ pub(super) struct App {
     /// The sync under way.
     pub sync: Option<Sync>,
     /// The running or last operation. While this replica leads, its own memory counts; else what the status says.
-    pub operation: Option<OperationState>,
+    pub operation: Option<Arc<OperationState>>,
     /// What was deployed, oldest first; kept as `operation` is.
     pub history: Vec<HistoryEntry>,
     /// Conditions by type.
@@ -429,6 +452,8 @@ pub(super) enum WatchState {
     Synced,
     /// The kind is not served: nothing of it can exist.
     Unserved,
+    /// It fails for a passing reason, and is tried again: the storage of a new kind is not ready, a server is busy.
+    Retrying(String),
     /// It does not work.
     Failed(String),
 }

@@ -1,6 +1,7 @@
 //! Bringing an application to a revision: when a sync starts, how it goes, how it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::application::{InitiatedBy, Operation, SyncOperation};
 use super::backoff::RetryPolicy;
@@ -59,7 +60,7 @@ impl App {
 
     /// Whether the last operation was for what is installed now: one that failed is not begun again for it.
     pub(super) fn attempted(&self) -> Option<&OperationState> {
-        let operation = self.operation.as_ref()?;
+        let operation = self.operation.as_deref()?;
         let result = operation.sync_result.as_ref()?;
         let plan = self.plan.as_ref().ok()?;
         let same = self.record.revision.as_ref().is_some_and(|revision| revision.as_str() == result.revision)
@@ -144,21 +145,21 @@ impl Engine {
         if self.may_sync(app) {
             let resumed = app.operation.take_if(|_| running);
             app.status.clear_operation = true;
-            self.start(app, operation, false, resumed.as_ref(), step);
+            self.start(app, operation, false, resumed.as_deref(), step);
         }
     }
 
     fn refuse(&mut self, app: &mut App, operation: Operation, message: String, step: &mut Step<'_>) {
         let now = step.now.wall.to_string();
         step.emit(app.notice(true, "OperationRefused", message.clone()));
-        app.operation = Some(OperationState {
+        app.operation = Some(Arc::new(OperationState {
             operation,
             phase: "Error".into(),
             message: Some(message),
             started_at: now.clone(),
             finished_at: Some(now),
             ..OperationState::default()
-        });
+        }));
         app.status.clear_operation = true;
         app.status.urgent = true;
         app.status.dirty = true;
@@ -190,7 +191,7 @@ impl Engine {
     /// An operation that no replica can go on with, because what is desired has changed, is over.
     fn end_superseded(&self, app: &mut App, step: &mut Step<'_>) {
         let installed = app.record.revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
-        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running") {
+        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running").map(Arc::make_mut) {
             state.phase = "Failed".into();
             state.message = Some(format!("superseded by {installed}"));
             state.finished_at = Some(step.now.wall.to_string());
@@ -233,7 +234,7 @@ impl Engine {
         let sync = operation.sync.clone().unwrap_or_default();
         app.sync = Some(Sync {
             automated,
-            revision: revision.clone(),
+            revision,
             started_at: started.unwrap_or(step.now.wall),
             phase: SyncPhase::Recording,
             retries: retries.unwrap_or_default(),
@@ -248,12 +249,12 @@ impl Engine {
         });
         self.show_operation(app, "Running", Some("waiting to start".into()), None);
         app.status.urgent = true;
-        step.emit(app.notice(false, "SyncStarted", format!("syncing to {}", revision.short())));
     }
 
     /// The start of the sync stands in the status: what follows may be done.
     pub(super) fn recorded(&mut self, app: &mut App, step: &mut Step<'_>) {
-        if app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Recording) {
+        if let Some(sync) = app.sync.as_ref().filter(|sync| sync.phase == SyncPhase::Recording) {
+            step.emit(app.notice(false, "SyncStarted", format!("syncing to {}", sync.revision.short())));
             self.begin_applying(app, step);
         }
     }
@@ -313,8 +314,7 @@ impl Engine {
         let Some(sync) = &mut app.sync else { return };
         for key in &app.inventory {
             let Some(object) = self.objects.get_mut(key) else { continue };
-            let wanted = matches!(object.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted);
-            if wanted && !object.deleting() && sync.selects(key) && !sync.results.contains_key(key) {
+            if object.is_wanted() && !object.deleting() && sync.selects(key) && !sync.results.contains_key(key) {
                 if let Some(volatile) = &mut object.volatile {
                     volatile.failures = 0;
                     volatile.not_before = None;
@@ -373,7 +373,7 @@ impl Engine {
         if object.flight.is_some() {
             return false;
         }
-        let wanted = matches!(object.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted);
+        let wanted = object.is_wanted();
         if wanted {
             let not_before = object.volatile.as_ref().and_then(|volatile| volatile.not_before);
             if let Some(at) = not_before.filter(|at| *at > step.now.instant) {
@@ -385,7 +385,11 @@ impl Engine {
                 return false;
             }
         }
-        let previous = object.record.live.as_ref().and_then(|live| live.stamp);
+        let purpose = match object.verdict {
+            // What was done to it by hand may need more than an apply.
+            Verdict::Drifted => Purpose::Heal { managed_fields: object.volatile().managed_fields.take() },
+            _ => Purpose::Sync { previous: object.record.live.as_ref().and_then(|live| live.stamp) },
+        };
         if let Some(sync) = &mut app.sync {
             sync.todo.pop_first();
             if wanted {
@@ -393,7 +397,7 @@ impl Engine {
             }
         }
         if wanted {
-            self.send(app, key, Purpose::Sync { previous }, step);
+            self.send(app, key, purpose, false, step);
         }
         true
     }
@@ -532,7 +536,7 @@ impl Engine {
             .iter()
             .filter_map(|(key, result)| Some(super::report::resource_result(key, self.objects.get(key)?, result)))
             .collect();
-        app.operation = Some(OperationState {
+        app.operation = Some(Arc::new(OperationState {
             operation: sync.operation.clone(),
             phase: phase.into(),
             message,
@@ -544,7 +548,7 @@ impl Engine {
             started_at: sync.started_at.to_string(),
             finished_at: finished.map(|finished| finished.to_string()),
             retry_count: (sync.retries > 0).then_some(i64::from(sync.retries)),
-        });
+        }));
         app.status.dirty = true;
     }
 }

@@ -18,7 +18,7 @@ use crate::cluster::events::Recorder;
 use crate::cluster::fence::InFlight;
 use crate::cluster::namespace::ensure_namespace;
 use crate::cluster::path::ResourcePath;
-use crate::cluster::status::write_application;
+use crate::cluster::status::{read_application, write_application};
 use crate::cluster::watch::{self, WatchContext};
 use crate::cluster::{Client, list};
 use crate::engine::effect::{Apply, Delete, Effect, ManifestRef, Notice, Purpose, WriteApplication};
@@ -203,8 +203,16 @@ impl Executor {
             // The definition was installed after the served kinds were read.
             None => status_subresource(&*discovery.refresh().await?).unwrap_or_default(),
         };
-        let _writing = self.writes.enter();
-        write_application(&self.client, &self.context.write, subresource, effect).await
+        let writing = self.writes.enter();
+        let result = write_application(&self.client, &self.context.write, subresource, effect).await;
+        drop(writing);
+        if result.as_ref().is_err_and(|error| error.reason == RequestErrorReason::Conflict)
+            && let Some(observed) = read_application(&self.client, &self.context.write, effect).await
+        {
+            // It comes before the answer: the engine decides anew on what it is now.
+            let _ = self.events.send(Event::Application(observed)).await;
+        }
+        result
     }
 
     async fn resource(&self, gvk: &Gvk) -> Result<ResourcePath, RequestError> {

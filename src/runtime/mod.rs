@@ -33,10 +33,11 @@ use crate::cluster::events::Recorder;
 use crate::cluster::fence::{InFlight, WriteContext};
 use crate::cluster::lease::{self, LeaseHandle};
 use crate::cluster::observe::{RequestObserver, Verb};
+use crate::cluster::retry::Hurry;
 use crate::cluster::watch::{Reader, WatchContext, WatchCounters, WatchSettings};
 use crate::cluster::{Namespaces, applications, repositories};
 use crate::engine::Engine;
-use crate::engine::event::Event;
+use crate::engine::event::{Event, Leadership};
 use crate::engine::hash::Hash;
 use crate::engine::settings::EngineSettings;
 use crate::engine::view::View;
@@ -131,8 +132,9 @@ impl Agent {
         let elected = tokio::spawn(elected);
         let reading = CancellationToken::new();
         let cancel_git = Arc::new(AtomicBool::new(false));
+        let hurry = Hurry::default();
         let (executor, recent) =
-            self.executor(&begun, (&instance, identity), &lease, in_flight, &reading, &cancel_git, &events);
+            self.executor(&begun, (&instance, identity), &lease, in_flight, (&reading, &hurry), &cancel_git, &events);
         let (journal, thread) = self.journal(&begun, recent, &events);
 
         let mut first = Vec::new();
@@ -153,11 +155,11 @@ impl Agent {
         tokio::spawn(applications::run(
             self.clients.watch.clone(),
             namespaces(self.settings.application_namespaces()),
-            rand::random(),
+            (rand::random(), hurry.clone()),
             events.clone(),
             reading.clone(),
         ));
-        tokio::spawn(tell_leadership(lease.clone(), events.clone()));
+        tokio::spawn(tell_leadership(lease.clone(), hurry, events.clone()));
         drop(events);
 
         self.stopped.cancelled().await;
@@ -209,7 +211,7 @@ impl Agent {
         (instance, identity): (&Arc<str>, String),
         lease: &LeaseHandle,
         writes: InFlight,
-        reading: &CancellationToken,
+        (reading, hurry): (&CancellationToken, &Hurry),
         cancel_git: &Arc<AtomicBool>,
         events: &mpsc::Sender<Event>,
     ) -> (Executor, RecentManifests) {
@@ -262,6 +264,7 @@ impl Agent {
                 events: events.clone(),
                 stopped: reading.clone(),
                 counters: Arc::new(WatchCounters::default()),
+                hurry: hurry.clone(),
             },
             sources,
             recorder,
@@ -316,8 +319,8 @@ fn identity() -> String {
     format!("{}_{:016x}", host.unwrap_or_else(|_| "driftless".into()), rand::random::<u64>())
 }
 
-/// Tells the loop whenever leadership is won or lost.
-async fn tell_leadership(lease: LeaseHandle, events: mpsc::Sender<Event>) {
+/// Tells the loop whenever leadership is won or lost, and the watches when it is won.
+async fn tell_leadership(lease: LeaseHandle, hurry: Hurry, events: mpsc::Sender<Event>) {
     let mut state = lease.state();
     let mut told = None;
     loop {
@@ -327,6 +330,10 @@ async fn tell_leadership(lease: LeaseHandle, events: mpsc::Sender<Event>) {
         };
         if known && told.as_ref() != Some(&leadership) {
             told = Some(leadership.clone());
+            if matches!(leadership, Leadership::Leader { .. }) {
+                // A leader must see, even if its watches were out of luck until now.
+                hurry.now();
+            }
             if events.send(Event::Leadership(leadership)).await.is_err() {
                 return;
             }

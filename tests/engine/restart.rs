@@ -252,12 +252,12 @@ fn deployed(self_heal: bool, names: &[&str]) -> ObservedApplication {
     app.status = ApplicationStatus {
         sync: SyncStatus { status: "Synced".into(), revision: Some(REVISION.into()), compared_to: Some(compared_to) },
         resources: names.iter().map(resource).collect(),
-        operation_state: Some(OperationState {
+        operation_state: Some(Arc::new(OperationState {
             operation,
             phase: "Succeeded".into(),
             sync_result: Some(SyncResult { revision: REVISION.into(), source: Some(source()), resources: Vec::new() }),
             ..OperationState::default()
-        }),
+        })),
         ..ApplicationStatus::default()
     };
     app
@@ -369,7 +369,7 @@ fn what_was_deleted_while_the_store_was_gone_is_drift_and_what_was_never_applied
     assert_eq!(rebuilt(deployed(false, &["a", "b"])).applies(), []);
     // A commit that came meanwhile and touched nothing: only the comparison stands in the status.
     let mut app = deployed(true, &["a", "b"]);
-    app.status.operation_state.as_mut().unwrap().sync_result.as_mut().unwrap().revision = "2".repeat(40);
+    Arc::make_mut(app.status.operation_state.as_mut().unwrap()).sync_result.as_mut().unwrap().revision = "2".repeat(40);
     assert_eq!(rebuilt(app.clone()).applies(), [heal("b")]);
     // The comparison was of another path, or found differences: nobody has applied all of this yet.
     let mut other = app.clone();
