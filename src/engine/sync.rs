@@ -145,7 +145,7 @@ impl Engine {
         if self.may_sync(app) {
             let resumed = app.operation.take_if(|_| running);
             app.status.clear_operation = true;
-            self.start(app, operation, false, resumed.as_ref(), step);
+            self.start(app, operation, false, resumed.as_deref(), step);
         }
     }
 
