@@ -1,3 +1,4 @@
 //! The pure core against what a real API server answered.
 
 mod fields;
+mod takeover;
