@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::options::{Options, Phase};
 use self::report::Report;
@@ -31,9 +32,17 @@ fn main() -> ExitCode {
     support::init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut report = Report::new(&options);
-    let result = runtime.block_on(run(&options, &mut report));
+    let result = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        // What was started is stopped in any case: when the run is dropped.
+        tokio::select! {
+            result = run(&options, &mut report) => result,
+            _ = terminate.recv() => Err(anyhow::anyhow!("stopped by SIGTERM")),
+            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("stopped by Ctrl-C")),
+        }
+    });
     if let Err(error) = &result {
-        report.failed("setting up", error);
+        report.failed("the run", error);
     }
     println!("\n{report}");
     if let Some(file) = &options.json {

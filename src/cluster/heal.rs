@@ -29,12 +29,13 @@ impl Session<'_> {
                 &*read
             }
         };
-        if covers(&self.manifest, before)
+        let manifest = self.stamped();
+        if covers(&manifest, before)
             && let Some(settled) = self.settle().await?
         {
             return Ok(settled);
         }
-        let blame = blame(&self.manifest, before);
+        let blame = blame(&manifest, before);
         let (answer, by) = match self.write(self.precondition()).await {
             Ok(answer) => self.without_twins(before, answer).await?,
             Err(Stop::Failed(refused)) if refused.reason == RequestErrorReason::Invalid => {

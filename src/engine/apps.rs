@@ -58,9 +58,22 @@ impl App {
     /// Keeps of the observed status what decisions need: its objects are known better from their watches.
     fn take_status(&mut self) {
         let status = &mut self.observed.status;
+        if status.operation_state == self.operation {
+            // One copy of it, not two.
+            status.operation_state.clone_from(&self.operation);
+        }
         self.status.seen = Some(super::report::status_hash(status));
         let kind = |one: &super::status::ResourceStatus| GroupKind::new(one.group.as_str(), one.kind.as_str());
         self.status.kinds = std::mem::take(&mut status.resources).iter().map(kind).collect();
+    }
+
+    /// Whether the status names objects that neither `inventory` nor the claims hold. Another replica applied them, or this
+    /// one while its store could not be written: what else there may be has to be searched before anything is pruned.
+    fn names_more_than(&self, inventory: &BTreeSet<ObjectKey>) -> bool {
+        self.observed.status.resources.iter().any(|one| {
+            let key = ObjectKey::new(one.group.as_str(), one.kind.as_str(), one.namespace.as_str(), one.name.as_str());
+            !inventory.contains(&key) && !self.claims.contains_key(&key)
+        })
     }
 
     /// Namespace and name.
@@ -189,17 +202,23 @@ pub(super) fn hash_of(value: &serde_json::Value) -> Hash {
     Hash::of(&text)
 }
 
-/// The condition types that Driftless writes; others in a status are not ours to keep.
+/// What a `ComparisonError` of the status is kept as until its cause has been tried again.
+pub(super) const RECORDED_ERROR: &str = "ComparisonError/recorded";
+/// The same for a `SharedResourceWarning`, until whose the objects are is known.
+pub(super) const RECORDED_SHARING: &str = "SharedResourceWarning/recorded";
+
+/// The condition types that Driftless writes, as they are kept when they are read back; others in a status are not ours to
+/// keep.
 fn known_condition(kind: &str) -> Option<&'static str> {
-    const KNOWN: [&str; 6] = [
-        "InvalidSpecError",
-        "ComparisonError",
-        "SyncError",
-        "DeletionError",
-        "SharedResourceWarning",
-        "RepeatedResourceWarning",
-    ];
-    KNOWN.into_iter().find(|known| *known == kind)
+    match kind {
+        "InvalidSpecError" => Some("InvalidSpecError"),
+        "ComparisonError" => Some(RECORDED_ERROR),
+        "SyncError" => Some("SyncError"),
+        "DeletionError" => Some("DeletionError"),
+        "SharedResourceWarning" => Some(RECORDED_SHARING),
+        "RepeatedResourceWarning" => Some("RepeatedResourceWarning"),
+        _ => None,
+    }
 }
 
 impl Engine {
@@ -224,6 +243,14 @@ impl Engine {
         app.follow(leads);
         app.take_status();
         self.plan_anew(&mut app, step);
+        self.take_refresh(&mut app, step);
+        app.status.dirty = true;
+        self.apps.insert(key.clone(), app);
+        self.dirty.insert(key);
+    }
+
+    /// A refresh that is asked for, unless one is being served.
+    pub(super) fn take_refresh(&mut self, app: &mut App, step: &mut Step<'_>) {
         if app.refresh.is_none()
             && !app.status.clear_refresh
             && let Some(kind) = app.observed.annotations.get(REFRESH)
@@ -235,9 +262,6 @@ impl Engine {
             };
             app.refresh = Some(number);
         }
-        app.status.dirty = true;
-        self.apps.insert(key.clone(), app);
-        self.dirty.insert(key);
     }
 
     /// A new Application: takes over what the store knows of it.
@@ -250,14 +274,12 @@ impl Engine {
             app.claims = record.claims.iter().map(|claim| (claim.key.clone(), claim.clone())).collect();
             app.record = record;
         } else {
-            // New to this store, and yet it has objects: another replica applied them, and may have done so before the
-            // Application was known here. None of them may be missing when it comes to pruning.
-            if !app.observed.status.resources.is_empty() {
-                self.inventory_complete = false;
-                self.sweep(step);
-            }
             app.record.uid.clone_from(&app.observed.uid);
             step.store(StoreOp::PutApplication(key.clone(), Box::new(app.record.clone())));
+        }
+        if self.inventory_complete && app.names_more_than(&inventory) {
+            self.inventory_complete = false;
+            self.sweep(step);
         }
         for object in &inventory {
             if let Some(known) = self.objects.get_mut(object) {

@@ -15,6 +15,8 @@ use super::tracking::instance_name;
 const IMMEDIATE_TRIES: u32 = 3;
 /// How long an object waits whose write was not sent for want of time as leader.
 const FENCED_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+/// A delete leaves nothing that says whose it was.
+const DELETED: &str = "deleted from the cluster, by whom is unknown";
 
 impl Engine {
     /// Does for one object what its verdict asks for, unless the running sync does it.
@@ -117,13 +119,12 @@ impl Engine {
         let Some(object) = self.objects.get_mut(key) else { return };
         let version = live_version(object);
         if version.is_none() {
-            let deleted = "deleted from the cluster, by whom is unknown";
-            if object.volatile().drift.as_deref() != Some(deleted) {
-                object.volatile().drift = Some(deleted.into());
-                self.tell_drift(app, key, deleted, step);
+            if object.volatile().drift.as_deref() != Some(DELETED) {
+                object.volatile().drift = Some(DELETED.into());
+                self.tell_drift(app, key, DELETED, step);
             }
         } else if object.volatile().found_drifted == version {
-            // Known. What has changed since may have been to put it back.
+            // Whose our fields are is known. Their values may be as Git wants them: edited and edited back.
             self.weigh(app, key, step);
         } else if object.volatile().managed_fields.is_some() {
             self.inspect(app, key, step);
@@ -199,7 +200,7 @@ impl Engine {
             None => Precondition::Absent,
             Some(live) => Precondition::Exactly { uid: live.uid.clone(), resource_version: live.resource_version },
         };
-        object.flight = Some(Flight::Apply { desired, heal });
+        object.flight = Some(Flight::Apply { desired, heal, creates: precondition == Precondition::Absent });
         if heal {
             self.lanes.healing += 1;
         } else {
@@ -222,7 +223,7 @@ impl Engine {
         if !self.objects.get(key).and_then(|object| object.flight).is_some_and(waited) {
             return;
         }
-        let Some(Flight::Apply { heal, .. }) = self.land(key) else { return };
+        let Some(Flight::Apply { heal, creates, .. }) = self.land(key) else { return };
         let Some(owner) = self.objects.get(key).map(|object| object.record.app.clone()) else { return };
         match outcome {
             ApplyOutcome::Applied { live, blame, leftover } => {
@@ -230,7 +231,8 @@ impl Engine {
                 self.took(key, desired, *live, leftover, step);
                 if let Some(mut app) = self.apps.remove(&owner) {
                     if heal {
-                        self.healed(&mut app, key, &blame, step);
+                        let what = if creates { DELETED.to_owned() } else { describe(&blame) };
+                        self.healed(&mut app, key, what, step);
                     } else {
                         app.record_result(key, "Synced", None);
                     }
@@ -318,9 +320,8 @@ impl Engine {
         }
     }
 
-    fn healed(&mut self, app: &mut App, key: &ObjectKey, blame: &[Blame], step: &mut Step<'_>) {
+    fn healed(&mut self, app: &mut App, key: &ObjectKey, what: String, step: &mut Step<'_>) {
         self.counters.drift_healed += 1;
-        let what = describe(blame);
         if let Some(object) = self.objects.get_mut(key) {
             object.volatile().drift = Some(format!("{REVERTED}{what}").into());
             object.volatile().drift_told = false;
@@ -434,10 +435,7 @@ impl Engine {
                 let what = describe(&inspection.blame);
                 // What no manager explains is told after a dry run.
                 if !inspection.covered && volatile.drift.as_deref() != Some(what.as_str()) {
-                    if volatile.drift.replace(what.as_str().into()).is_none() {
-                        // It was as Git wants it until now: there is no need to ask whether it still is.
-                        volatile.compared = Some((desired, resource_version));
-                    }
+                    volatile.drift = Some(what.as_str().into());
                     if let Some(mut app) = self.apps.remove(&owner) {
                         if !app.plan.as_ref().is_ok_and(|plan| plan.self_heal()) {
                             self.tell_drift(&mut app, key, &what, step);

@@ -232,6 +232,7 @@ impl Engine {
             RequestErrorReason::Forbidden => WatchState::Failed(error.message),
             // It is being tried again; what was known stays known.
             _ if known.state == WatchState::Synced => return,
+            RequestErrorReason::Transient { .. } => WatchState::Retrying(error.message),
             _ => WatchState::Failed(error.message),
         };
         let unserved = known.state == WatchState::Unserved;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::application::REFRESH;
+use super::apps::{RECORDED_ERROR, RECORDED_SHARING};
 use super::effect::{Effect, WriteApplication};
 use super::event::{RequestError, RequestErrorReason};
 use super::health::HealthCode;
@@ -13,7 +14,7 @@ use super::status::{ApplicationStatus, ComparedTo, HealthStatus, ResourceResult,
 use super::step::{Engine, Step};
 use super::view::{ApplicationView, ObjectView, View};
 
-/// How much longer a status waits while some of its objects are being looked into.
+/// How much longer a status waits while some of its objects are being applied or looked into.
 const OPEN_FACTOR: u32 = 20;
 
 impl Engine {
@@ -67,7 +68,9 @@ impl Engine {
                     continue;
                 };
                 let watch = watch_of(key, &object.record.version);
-                if let Some(WatchState::Failed(error)) = self.watches.get(&watch).map(|watch| &watch.state) {
+                if let Some(WatchState::Failed(error) | WatchState::Retrying(error)) =
+                    self.watches.get(&watch).map(|watch| &watch.state)
+                {
                     failed.insert(watch.to_string(), error.clone());
                 }
             }
@@ -75,6 +78,9 @@ impl Engine {
         let text = failed.iter().map(|(kind, error)| format!("{kind} can't be watched: {error}"));
         let text: Vec<String> = text.collect();
         let message = (!text.is_empty()).then(|| super::redact::truncate(text.join("; ")));
+        if message.is_some() {
+            app.condition(RECORDED_ERROR, None, step.now.wall);
+        }
         app.condition("ComparisonError/watch", message, step.now.wall);
         let foreign = app.tally.of(Verdict::Foreign) as usize + app.claims.len();
         let first = app.claims.keys().next().cloned().or_else(|| {
@@ -87,6 +93,9 @@ impl Engine {
                 "{foreign} objects belong to another application or installation and are not applied, {first} first"
             )
         });
+        if message.is_some() || (app.record.revision.is_some() && app.tally.of(Verdict::Unknown) == 0) {
+            app.condition(RECORDED_SHARING, None, step.now.wall);
+        }
         app.condition("SharedResourceWarning/owner", message, step.now.wall);
     }
 
@@ -94,8 +103,11 @@ impl Engine {
     fn write_status(&mut self, app: &mut App, step: &mut Step<'_>) {
         let Some(epoch) = self.epoch.filter(|_| app.status.dirty && app.status.in_flight.is_none()) else { return };
         let now = step.now.instant;
-        // While objects are being looked into, what could be said now would be said otherwise in a moment.
-        let open = app.tally.of(Verdict::Unknown) > 0
+        // While objects are being applied or looked into, what could be said now would be said otherwise in a moment. The
+        // start and the end of a sync are urgent.
+        let applying = |sync: &super::state::Sync| matches!(sync.phase, SyncPhase::Namespace | SyncPhase::Applying);
+        let open = app.sync.as_ref().is_some_and(applying)
+            || app.tally.of(Verdict::Unknown) > 0
             || app.record.revision.is_none() && app.conditions.is_empty()
             || self.is_behind(app);
         let delay = self.settings.status_delay * if open { OPEN_FACTOR } else { 1 };
@@ -128,7 +140,7 @@ impl Engine {
         }
         let request = self.next_number();
         let kept = changed.then(|| (hash, ApplicationStatus { resources: Vec::new(), ..status.clone() }));
-        app.status.in_flight = Some(StatusWrite { request, recording, status: kept });
+        app.status.in_flight = Some(StatusWrite { request, recording, status: kept, clear_operation, clear_refresh });
         step.emit(Effect::WriteApplication(Box::new(WriteApplication {
             app: app.key().clone(),
             request,
@@ -160,21 +172,35 @@ impl Engine {
                         app.status.seen = Some(hash);
                         app.observed.status = status;
                     }
+                    // What was observed since may ask for something anew.
+                    let newer = app.observed.resource_version > resource_version;
                     app.observed.resource_version = app.observed.resource_version.max(resource_version);
                     app.failures = 0;
                     app.status.proven = true;
                     app.status.prove = false;
-                    if std::mem::take(&mut app.status.clear_operation) {
-                        app.observed.operation = None;
+                    if write.clear_operation {
+                        app.status.clear_operation = false;
+                        app.observed.operation = app.observed.operation.take().filter(|_| newer);
                     }
-                    if std::mem::take(&mut app.status.clear_refresh) {
-                        app.observed.annotations.remove(REFRESH);
+                    if write.clear_refresh {
+                        app.status.clear_refresh = false;
+                        if !newer {
+                            app.observed.annotations.remove(REFRESH);
+                        }
+                        self.take_refresh(&mut app, step);
                     }
                     if write.recording {
                         self.recorded(&mut app, step);
                     }
                 }
-                Err(error) => self.write_failed(&mut app, &error, step),
+                Err(error) => {
+                    self.write_failed(&mut app, &error, step);
+                    if write.clear_refresh && error.reason == RequestErrorReason::Conflict {
+                        // It may have been asked for again.
+                        app.status.clear_refresh = false;
+                        self.take_refresh(&mut app, step);
+                    }
+                }
             }
         }
         self.apps.insert(key.clone(), app);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::apps::RECORDED_ERROR;
 use super::desired::{DesiredObject, DesiredSet};
 use super::effect::{Effect, Render};
 use super::event::{RenderFailure, RenderFailureReason, Rendered, SourceError};
@@ -101,6 +102,7 @@ impl Engine {
                 // What is applied stays applied; nothing newer is known.
                 app.fresh &= refs.is_err();
                 app.tried = app.tried.max(number);
+                app.condition(RECORDED_ERROR, None, step.now.wall);
                 app.condition(SOURCE_ERROR, Some(message), step.now.wall);
                 if app.refresh.is_some_and(|wanted| wanted <= number) {
                     app.refresh = None;
@@ -118,6 +120,7 @@ impl Engine {
         let installed = app.record.revision.as_ref() == Some(target) && app.record.source == Some(plan.hash);
         if installed && !app.render_anew {
             app.tried = app.tried.max(listing);
+            app.condition(RECORDED_ERROR, None, step.now.wall);
             app.condition("ComparisonError", None, step.now.wall);
             app.condition("InvalidSpecError", None, step.now.wall);
             return;
@@ -172,6 +175,7 @@ impl Engine {
             && waited == request
         {
             app.render = RenderState::Idle;
+            app.condition(RECORDED_ERROR, None, step.now.wall);
             match result {
                 // The spec changed meanwhile: this is the rendering of another source.
                 _ if app.plan.as_ref().map(|plan| plan.hash) != Ok(source) => {}

@@ -76,6 +76,8 @@ pub(super) enum Flight {
         desired: Hash,
         /// Whether it takes a place of the heals.
         heal: bool,
+        /// Whether the object was not there.
+        creates: bool,
     },
     /// A delete.
     Delete,
@@ -102,7 +104,7 @@ pub(super) struct Volatile {
     pub found_drifted: Option<u64>,
     /// A dry run found the object at this resource version to have the values of this manifest, which we never applied.
     pub equal: Option<(Hash, u64)>,
-    /// The manifest and the resource version (0: none was known) for which such a dry run was asked, or need not be.
+    /// The manifest and the resource version (0: none was known) for which such a dry run was asked.
     pub compared: Option<(Hash, u64)>,
     /// The last inspection found every field of the manifest to be ours: values differ, and no manager explains it.
     pub covered: bool,
@@ -361,7 +363,7 @@ pub(super) struct App {
     /// The sync under way.
     pub sync: Option<Sync>,
     /// The running or last operation. While this replica leads, its own memory counts; else what the status says.
-    pub operation: Option<OperationState>,
+    pub operation: Option<Arc<OperationState>>,
     /// What was deployed, oldest first; kept as `operation` is.
     pub history: Vec<HistoryEntry>,
     /// Conditions by type.
@@ -418,6 +420,10 @@ pub(super) struct StatusWrite {
     pub recording: bool,
     /// What is written, without the objects; `None`: the status stays as it is.
     pub status: Option<(Hash, ApplicationStatus)>,
+    /// It removes `.operation`.
+    pub clear_operation: bool,
+    /// It removes the refresh annotation.
+    pub clear_refresh: bool,
 }
 
 /// One repository.
@@ -452,6 +458,8 @@ pub(super) enum WatchState {
     Synced,
     /// The kind is not served: nothing of it can exist.
     Unserved,
+    /// It fails for a passing reason, and is tried again: the storage of a new kind is not ready, a server is busy.
+    Retrying(String),
     /// It does not work.
     Failed(String),
 }

@@ -1,6 +1,7 @@
 //! Bringing an application to a revision: when a sync starts, how it goes, how it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::application::{InitiatedBy, Operation, SyncOperation};
 use super::backoff::RetryPolicy;
@@ -59,7 +60,7 @@ impl App {
 
     /// Whether the last operation was for what is installed now: one that failed is not begun again for it.
     pub(super) fn attempted(&self) -> Option<&OperationState> {
-        let operation = self.operation.as_ref()?;
+        let operation = self.operation.as_deref()?;
         let result = operation.sync_result.as_ref()?;
         let plan = self.plan.as_ref().ok()?;
         let same = self.record.revision.as_ref().is_some_and(|revision| revision.as_str() == result.revision)
@@ -144,21 +145,21 @@ impl Engine {
         if self.may_sync(app) {
             let resumed = app.operation.take_if(|_| running);
             app.status.clear_operation = true;
-            self.start(app, operation, false, resumed.as_ref(), step);
+            self.start(app, operation, false, resumed.as_deref(), step);
         }
     }
 
     fn refuse(&mut self, app: &mut App, operation: Operation, message: String, step: &mut Step<'_>) {
         let now = step.now.wall.to_string();
         step.emit(app.notice(true, "OperationRefused", message.clone()));
-        app.operation = Some(OperationState {
+        app.operation = Some(Arc::new(OperationState {
             operation,
             phase: "Error".into(),
             message: Some(message),
             started_at: now.clone(),
             finished_at: Some(now),
             ..OperationState::default()
-        });
+        }));
         app.status.clear_operation = true;
         app.status.urgent = true;
         app.status.dirty = true;
@@ -190,7 +191,7 @@ impl Engine {
     /// An operation that no replica can go on with, because what is desired has changed, is over.
     fn end_superseded(&self, app: &mut App, step: &mut Step<'_>) {
         let installed = app.record.revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
-        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running") {
+        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running").map(Arc::make_mut) {
             state.phase = "Failed".into();
             state.message = Some(format!("superseded by {installed}"));
             state.finished_at = Some(step.now.wall.to_string());
@@ -535,7 +536,7 @@ impl Engine {
             .iter()
             .filter_map(|(key, result)| Some(super::report::resource_result(key, self.objects.get(key)?, result)))
             .collect();
-        app.operation = Some(OperationState {
+        app.operation = Some(Arc::new(OperationState {
             operation: sync.operation.clone(),
             phase: phase.into(),
             message,
@@ -547,7 +548,7 @@ impl Engine {
             started_at: sync.started_at.to_string(),
             finished_at: finished.map(|finished| finished.to_string()),
             retry_count: (sync.retries > 0).then_some(i64::from(sync.retries)),
-        });
+        }));
         app.status.dirty = true;
     }
 }

@@ -1,6 +1,7 @@
 //! Against a real kube-apiserver.
 
 mod basics;
+mod drift;
 mod faults;
 mod fleet;
 mod leader;

@@ -118,9 +118,9 @@ fn a_target_that_names_nothing_is_told_before_anything_was_synced() {
     let repo = rig.repo.path();
     let cases = [
         ("branch", "nope", "neither a branch nor a tag"),
-        ("short", "0123456", "shortened commit id"),
+        ("short", "\"0123456\"", "shortened commit id"),
         ("range", "\">=3.0.0\"", "version range"),
-        ("commit", "0123456789012345678901234567890123456789", "was not found"),
+        ("commit", "\"0123456789012345678901234567890123456789\"", "was not found"),
     ];
     for (name, revision, _) in cases {
         let source = format!("path: app, targetRevision: {revision}");
