@@ -304,6 +304,8 @@ impl Engine {
                 volatile.error = None;
                 volatile.failures = 0;
                 volatile.not_before = None;
+                // It was found of another manifest.
+                volatile.found_drifted = None;
             }
             step.store_first(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             if old != watch {

@@ -2,3 +2,4 @@
 
 mod fields;
 mod restart;
+mod takeover;
