@@ -173,7 +173,7 @@ fn what_left_git_while_the_store_was_gone_is_pruned_only_after_every_kind_was_se
         rig.proxy
             .writes()
             .into_iter()
-            .filter(|entry| entry.verb == Verb::Delete)
+            .filter(|entry| entry.verb == Verb::Delete && !matches!(entry.status, Some(404 | 409)))
             .map(|entry| entry.path)
             .collect::<Vec<_>>()
     };
