@@ -168,12 +168,12 @@ impl Engine {
         {
             match result {
                 Ok(resource_version) => {
-                    if let Some((hash, status)) = write.status {
+                    // What was observed since may say otherwise, and ask for something anew.
+                    let newer = app.observed.resource_version > resource_version;
+                    if let Some((hash, status)) = write.status.filter(|_| !newer) {
                         app.status.seen = Some(hash);
                         app.observed.status = status;
                     }
-                    // What was observed since may ask for something anew.
-                    let newer = app.observed.resource_version > resource_version;
                     app.observed.resource_version = app.observed.resource_version.max(resource_version);
                     app.failures = 0;
                     app.status.proven = true;
