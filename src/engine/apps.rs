@@ -47,6 +47,8 @@ impl App {
             status: StatusState { dirty: true, ..StatusState::default() },
             failures: 0,
             prune_since: None,
+            settled: None,
+            ensuring: false,
             health_since: None,
             waiting: None,
             observed,
@@ -59,6 +61,19 @@ impl App {
         self.status.seen = Some(super::report::status_hash(status));
         let kind = |one: &super::status::ResourceStatus| GroupKind::new(one.group.as_str(), one.kind.as_str());
         self.status.kinds = std::mem::take(&mut status.resources).iter().map(kind).collect();
+    }
+
+    /// Notes that the status, which a leader wrote, says that everything is in sync.
+    fn take_settled(&mut self) {
+        let Ok(plan) = &self.plan else { return };
+        let sync = &self.observed.status.sync;
+        let source = sync.compared_to.as_ref().and_then(|compared| compared.source.as_ref());
+        if sync.status == "Synced"
+            && source == Some(&*plan.source)
+            && let Some(revision) = sync.revision.as_deref().and_then(Revision::parse)
+        {
+            self.settled = Some((revision, plan.hash));
+        }
     }
 
     /// Namespace and name.
@@ -214,6 +229,7 @@ impl Engine {
         app.observed = observed;
         app.take_status();
         self.plan_anew(&mut app, step);
+        app.take_settled();
         if app.refresh.is_none()
             && !app.status.clear_refresh
             && let Some(kind) = app.observed.annotations.get(REFRESH)

@@ -2,7 +2,7 @@
 
 use super::contest::Contest;
 use super::effect::{Apply, Effect, ManifestRef, Precondition, Purpose};
-use super::event::{ApplyOutcome, Inspection, RequestError};
+use super::event::{ApplyOutcome, Inspection, RequestError, RequestErrorReason};
 use super::hash::Hash;
 use super::ids::ObjectKey;
 use super::live::{Blame, LiveObject};
@@ -37,7 +37,9 @@ impl Engine {
             Verdict::Unknown | Verdict::Extra if lost => self.look(key, step),
             Verdict::Unknown => self.inspect(app, key, step),
             Verdict::Drifted => self.drifted(app, key, heals, step),
-            Verdict::Missing if object.was_applied() => self.drifted(app, key, heals, step),
+            Verdict::Missing | Verdict::OutOfSync if object.was_applied() || app.deployed() => {
+                self.drifted(app, key, heals, step);
+            }
             Verdict::Missing | Verdict::OutOfSync => self.compare(app, key, step),
             Verdict::Extra if object.record.live.is_none() => self.forget(app, key, step),
             Verdict::Extra | Verdict::Foreign => {}
@@ -336,11 +338,24 @@ impl Engine {
         if heal {
             step.emit(app.notice(true, "HealFailed", format!("{key}: {}", error.message)));
             app.status.dirty = true;
+            if error.reason == RequestErrorReason::NamespaceUnavailable {
+                self.ensure_namespace(&mut app, step);
+            }
         } else {
             self.sync_failed(&mut app, key, error, step);
         }
         self.apps.insert(owner.clone(), app);
         self.dirty.insert(owner.clone());
+    }
+
+    /// A heal found that the namespace was deleted: it is made anew if the application makes it. The heal is tried again
+    /// by itself.
+    fn ensure_namespace(&mut self, app: &mut App, step: &mut Step<'_>) {
+        let (Ok(plan), Some(epoch), false) = (&app.plan, self.epoch, app.ensuring) else { return };
+        if plan.options.create_namespace && !plan.namespace.is_empty() {
+            app.ensuring = true;
+            step.emit(Effect::EnsureNamespace { app: app.key().clone(), namespace: plan.namespace.clone(), epoch });
+        }
     }
 
     /// Answer to a comparison with the managed fields.

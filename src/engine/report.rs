@@ -210,6 +210,13 @@ impl Engine {
         };
         let sync = self.sync_status(app);
         let before = &app.observed.status;
+        // A leader vouches for what it records: heals rely on it. What it has not seen named in its own epoch is not recorded.
+        let vouched = app.fresh && app.at_target() || sync.revision.is_none() || sync.revision == before.sync.revision;
+        let sync =
+            if vouched { sync } else { SyncStatus { status: "Unknown".into(), ..before.sync.clone() } };
+        if sync.status == "Synced" {
+            app.settled = app.record.revision.clone().zip(app.record.source);
+        }
         let compared_anew = before.sync.revision != sync.revision || app.status.clear_refresh;
         let reconciled_at = if compared_anew { Some(now.to_string()) } else { before.reconciled_at.clone() };
         ApplicationStatus {

@@ -343,6 +343,10 @@ pub(super) struct App {
     pub failures: u32,
     /// Since when a prune waits for the repository's other applications.
     pub prune_since: Option<Instant>,
+    /// What every object was seen to be in sync with: revision and [`Plan::hash`]. What is missing of it since was deleted.
+    pub settled: Option<(Revision, Hash)>,
+    /// The namespace is being made for heals.
+    pub ensuring: bool,
     /// Last health code and when it began.
     pub health_since: Option<(HealthCode, Timestamp)>,
     /// What it waits for, for people.

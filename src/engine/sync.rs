@@ -51,7 +51,7 @@ impl App {
     }
 
     /// The installed revision, if it is the one that the target names.
-    fn at_target(&self) -> bool {
+    pub(super) fn at_target(&self) -> bool {
         let target = self.target.as_ref().map(|(target, _)| target);
         target.is_some()
             && target == self.record.revision.as_ref()
@@ -66,6 +66,15 @@ impl App {
         let same = self.record.revision.as_ref().is_some_and(|revision| revision.as_str() == result.revision)
             && result.source.as_ref() == Some(&*plan.source);
         same.then_some(operation)
+    }
+
+    /// Whether everything that is desired now was in the cluster before: what differs from it is no news from Git. A store
+    /// that was lost knows this from the status only.
+    pub(super) fn deployed(&self) -> bool {
+        let installed = self.record.revision.as_ref().zip(self.record.source);
+        let settled = self.settled.as_ref().map(|(revision, source)| (revision, *source));
+        installed.is_some() && settled == installed
+            || self.attempted().is_some_and(|operation| operation.phase == "Succeeded")
     }
 }
 
@@ -193,10 +202,9 @@ impl Engine {
         if app.tally.of(Verdict::OutOfSync) > 0 || (prune && app.tally.of(Verdict::Extra) > 0) {
             return true;
         }
-        // Deleted by hand is drift. A store that was lost knows only from the status that the objects had been there.
-        let recorded = app.observed.status.sync.revision.as_deref() == app.record.revision.as_ref().map(|r| r.as_str());
+        // What was deployed and is not there was deleted: that is drift.
         app.tally.of(Verdict::Missing) > 0
-            && !recorded
+            && !app.deployed()
             && app
                 .inventory
                 .iter()
@@ -262,6 +270,7 @@ impl Engine {
 
     pub(super) fn namespace_ensured(&mut self, key: &AppKey, result: Result<(), RequestError>, step: &mut Step<'_>) {
         let Some(mut app) = self.apps.remove(key) else { return };
+        app.ensuring = false;
         if app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Namespace) {
             match result {
                 Ok(()) => {

@@ -1,3 +1,5 @@
-//! The pure core against what a real API server answered.
+//! The pure core against what a real API server answered, and against models of everything around it.
 
 mod fields;
+mod model;
+mod simulation;
