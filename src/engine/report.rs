@@ -39,7 +39,6 @@ impl Engine {
             }
             Self::finish_refresh(app);
         }
-        self.watch_conditions(app, step);
         self.write_status(app, step);
     }
 
@@ -103,10 +102,11 @@ impl Engine {
             self.at(due, Timer::App(app.key().clone()));
             return;
         }
-        app.status.dirty = false;
         app.status.urgent = false;
         app.status.since = None;
         app.status.not_before = None;
+        self.watch_conditions(app, step);
+        app.status.dirty = false;
         let status = self.status(app, step);
         let hash = status_hash(&status);
         let changed = app.status.seen != Some(hash);
@@ -263,10 +263,16 @@ impl Engine {
     fn health(&self, app: &App) -> HealthCode {
         let has = |code| app.tally.health(code) > 0;
         let any_live = app.inventory.len() > app.tally.health(HealthCode::Missing) as usize;
+        let otherwise = if has(HealthCode::Missing) && !any_live { HealthCode::Missing } else { HealthCode::Healthy };
         [HealthCode::Unknown, HealthCode::Degraded, HealthCode::Progressing, HealthCode::Suspended]
             .into_iter()
             .find(|code| has(*code))
-            .unwrap_or(if has(HealthCode::Missing) && !any_live { HealthCode::Missing } else { HealthCode::Healthy })
+            .unwrap_or(otherwise)
+    }
+
+    /// Whether [`Engine::take_changed`] has something.
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
     }
 
     /// Applications that may look different since the last call.

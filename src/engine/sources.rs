@@ -197,7 +197,7 @@ impl Engine {
         if let Some(again) = again {
             self.at(again, Timer::App(app.key().clone()));
         }
-        let source = app.plan.as_ref().map_or(Hash::of(b""), |plan| plan.hash);
+        let source = app.plan.as_ref().map_or_else(|_| Hash::of(b""), |plan| plan.hash);
         let told = app.conditions.get(kind).is_some_and(|known| known.message == failure.message);
         if !told && self.epoch.is_some() {
             step.emit(app.notice(true, "RenderFailed", format!("{}: {}", revision.short(), failure.message)));

@@ -280,7 +280,7 @@ impl Engine {
                     self.gather(&mut app);
                 }
                 Err(error) => {
-                    self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step)
+                    self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step);
                 }
             }
         }

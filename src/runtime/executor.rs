@@ -93,7 +93,7 @@ impl Executor {
                     let desired = manifest.hash;
                     let result = this.inspect(manifest, &managed_fields).await;
                     Event::Inspected { key, desired, resource_version, result }
-                })
+                });
             }
             Effect::Sweep => self
                 .answer(name, |this| async move { Event::Swept { result: list::sweep(&this.watching.reader).await } }),

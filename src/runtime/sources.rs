@@ -193,7 +193,7 @@ impl Inner {
         let context = self.context(app, &instance_name, namespace, &scopes);
         let desired = desire(rendering.manifests, &context)?;
         let mut inputs = rendering.inputs;
-        inputs.kinds = desired.set.objects.iter().map(|object| gvk_of(object)).collect();
+        inputs.kinds = desired.set.objects.iter().map(gvk_of).collect();
         inputs.kinds.sort();
         inputs.kinds.dedup();
         inputs.options = Some(context.memo(render::options(source), desired.scopes));

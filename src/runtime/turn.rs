@@ -18,6 +18,8 @@ use crate::engine::view::View;
 
 /// Events taken in one turn, before their effects are performed: more share one transaction, fewer answer sooner.
 const BATCH: usize = 256;
+/// The view is published at most so often: it is for people and scrapers, and copies what applications show.
+const PUBLISH: Duration = Duration::from_millis(100);
 /// The loop turns at least so often, for the health check.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -48,10 +50,12 @@ impl Turn {
     pub(super) async fn run(mut self, first: Vec<Effect>, stopped: CancellationToken) {
         let mut watches = Watches::default();
         let mut batch = Vec::with_capacity(BATCH);
+        let mut published = tokio::time::Instant::now();
+        let mut stale = true;
         self.perform(first, &mut watches).await;
         loop {
             self.health.touch();
-            let wake = self.wake();
+            let wake = if stale { self.wake().min(published + PUBLISH) } else { self.wake() };
             tokio::select! {
                 biased;
                 () = stopped.cancelled() => break,
@@ -68,12 +72,18 @@ impl Turn {
                 () = tokio::time::sleep_until(wake) => batch.push(Event::Tick),
             }
             self.metrics.set_queue_depth("events", self.events.len() + batch.len());
+            stale |= batch.iter().any(|event| !matches!(event, Event::Tick));
             let effects = self.step(&mut batch);
+            stale |= self.engine.has_changed();
             self.perform(effects, &mut watches).await;
             if let Some(journal) = &mut self.journal {
                 journal.due().await;
             }
-            self.publish();
+            if stale && published.elapsed() >= PUBLISH {
+                self.publish();
+                published = tokio::time::Instant::now();
+                stale = false;
+            }
         }
         if let Some(journal) = &mut self.journal {
             journal.flush().await;

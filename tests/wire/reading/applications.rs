@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::failures::Log;
-use super::server::{Server, page};
+use super::server::{Server, page, soon};
 
 fn application(namespace: &str, name: &str, resource_version: u64) -> Value {
     json!({
@@ -27,7 +27,7 @@ fn start(server: &Server, namespaces: Namespaces) -> mpsc::Receiver<Event> {
 }
 
 async fn next(events: &mut mpsc::Receiver<Event>) -> String {
-    match events.recv().await.unwrap() {
+    match soon(events.recv()).await.unwrap() {
         Event::Application(seen) => {
             format!("+{} {} {}", seen.key, seen.resource_version, seen.spec.map_or_else(|e| e, |spec| spec.project))
         }

@@ -10,7 +10,7 @@ use driftless::engine::live::LiveObject;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::server::{Asked, INSTANCE, Server, group, object, page, resource};
+use super::server::{Asked, INSTANCE, Server, group, object, page, resource, soon};
 
 fn key(name: &str) -> ObjectKey {
     ObjectKey::new("", "ConfigMap", "shop", name)
@@ -24,7 +24,7 @@ async fn read(
     let reader = server.reader();
     let reading = tokio::spawn(async move { get(&reader, &key(name), "v1").await });
     answer(server.expect(&format!("/api/v1/namespaces/shop/configmaps/{name}")).await);
-    reading.await.unwrap()
+    soon(reading).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,7 +107,7 @@ async fn the_sweep_lists_what_can_be_ours_by_metadata() {
         ["/api/v1/configmaps", "/api/v1/secrets", "/apis/example.com/v2/webs"]
     );
     server.expect("/api/v1/configmaps continue=more limit=500").await.json(&page(9, "", &[metadata("a")]));
-    let Sweep { found, forbidden } = sweeping.await.unwrap().unwrap();
+    let Sweep { found, forbidden } = soon(sweeping).await.unwrap().unwrap();
     assert_eq!(forbidden, [GroupKind::new("", "Secret")]);
     let keys: Vec<_> = found.iter().map(|live| live.key.to_string()).collect();
     assert_eq!(keys, ["/ConfigMap:shop/a", "/ConfigMap:shop/b", "example.com/Web:shop/w"]);
@@ -169,6 +169,6 @@ async fn a_list_that_fails_once_is_tried_again() {
             asked.json(&page(9, "", &[]));
         }
     }
-    assert!(sweeping.await.unwrap().unwrap().found.is_empty());
+    assert!(soon(sweeping).await.unwrap().unwrap().found.is_empty());
     assert!(failed);
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::failures::Log;
-use super::server::{Server, page};
+use super::server::{Server, page, soon};
 
 fn secret(name: &str, resource_version: u64, password: &str) -> Value {
     json!({
@@ -44,7 +44,7 @@ async fn secrets_are_kept_equal_and_never_logged() {
     );
     // "hunter2" and "hunter3" in base64.
     asked.json(&page(10, "", &[secret("a", 3, "aHVudGVyMg=="), secret("b", 4, "aHVudGVyMg==")]));
-    let all = secrets.wait_for(|all| all.complete).await.unwrap().clone();
+    let all = soon(secrets.wait_for(|all| all.complete)).await.unwrap().clone();
     assert_eq!(all.secrets.keys().collect::<Vec<_>>(), ["argocd/a", "argocd/b"]);
     assert_eq!(
         (all.secrets["argocd/a"].kind, &*all.secrets["argocd/a"].data["password"]),
@@ -52,14 +52,14 @@ async fn secrets_are_kept_equal_and_never_logged() {
     );
     let stream = server.expect("/api/v1/namespaces/argocd/secrets resourceVersion=10 watch=true").await.open();
     stream.event("MODIFIED", &secret("a", 11, "aHVudGVyMw=="));
-    secrets.wait_for(|all| all.secrets["argocd/a"].data["password"] == b"hunter3").await.unwrap();
+    soon(secrets.wait_for(|all| all.secrets["argocd/a"].data["password"] == b"hunter3")).await.unwrap();
     stream.event("DELETED", &secret("b", 12, "aHVudGVyMg=="));
-    secrets.wait_for(|all| all.secrets.len() == 1).await.unwrap();
+    soon(secrets.wait_for(|all| all.secrets.len() == 1)).await.unwrap();
     stream.event("MODIFIED", &json!({"metadata": "aHVudGVyMg=="}));
     stream.bytes("aHVudGVyMg== is garbage\n");
     // A new list replaces what was known.
     server.expect("/api/v1/namespaces/argocd/secrets limit=500").await.json(&page(20, "", &[]));
-    secrets.wait_for(|all| all.secrets.is_empty()).await.unwrap();
+    soon(secrets.wait_for(|all| all.secrets.is_empty())).await.unwrap();
     let text = log.text();
     assert!(!text.contains("hunter") && !text.contains("aHVudGVy"), "{text}");
 }
@@ -78,6 +78,6 @@ async fn a_namespace_that_may_not_be_read_is_not_waited_for() {
             asked.json(&page(10, "", &[secret("a", 3, "")]));
         }
     }
-    assert_eq!(secrets.wait_for(|all| all.complete).await.unwrap().secrets.len(), 1);
+    assert_eq!(soon(secrets.wait_for(|all| all.complete)).await.unwrap().secrets.len(), 1);
     assert_eq!(log.text().matches("argocd can't be read").count(), 1, "{}", log.text());
 }

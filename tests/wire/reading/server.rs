@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use driftless::cluster::Client;
 use driftless::cluster::discovery::DiscoveryHandle;
@@ -114,6 +115,11 @@ pub(crate) struct Kinds {
     pub(crate) etag: String,
 }
 
+/// Waits for what must come within an hour of the paused clock.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(3600), what).await.expect("it never comes")
+}
+
 /// The server.
 pub(crate) struct Server {
     requests: mpsc::UnboundedReceiver<Asked>,
@@ -163,7 +169,7 @@ impl Server {
 
     /// The next request.
     pub(crate) async fn next(&mut self) -> Asked {
-        self.requests.recv().await.unwrap()
+        soon(self.requests.recv()).await.unwrap()
     }
 
     /// The next request, whose [`Asked::line`] must be `line`.

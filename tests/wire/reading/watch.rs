@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::server::{INSTANCE, Server, object, page};
+use super::server::{INSTANCE, Server, object, page, soon};
 
 /// A watch of ConfigMaps that runs against a [`Server`].
 pub(crate) struct Running {
@@ -44,7 +44,7 @@ impl Running {
 
     /// The next event, in short.
     pub(crate) async fn event(&mut self) -> String {
-        let Some(Event::Watch { watch, event }) = self.events.recv().await else { panic!("no event of a watch") };
+        let Some(Event::Watch { watch, event }) = soon(self.events.recv()).await else { panic!("no event of a watch") };
         assert_eq!(watch, Gvk::new("", "v1", "ConfigMap"));
         match event {
             WatchEvent::ListStarted => "list".to_owned(),
@@ -165,11 +165,11 @@ async fn ends_when_it_is_stopped_or_nobody_listens() {
     let mut run = Running::start(Some(42));
     let _stream = run.server.expect(&watching(42)).await.open();
     run.context.stopped.cancel();
-    (&mut run.task).await.unwrap();
+    soon(&mut run.task).await.unwrap();
 
     let mut run = Running::start(Some(42));
     let stream = run.server.expect(&watching(42)).await.open();
     run.events.close();
     stream.event("MODIFIED", &object("a", 44));
-    (&mut run.task).await.unwrap();
+    soon(&mut run.task).await.unwrap();
 }
