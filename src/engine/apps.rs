@@ -352,6 +352,7 @@ impl Engine {
         }
         step.store(StoreOp::DeleteApplication(key.clone()));
         self.changed.insert(key.clone());
+        self.look_at_foreign();
     }
 
     /// Another application that claims the object becomes its owner; without one the object leaves the inventory. The
@@ -369,7 +370,7 @@ impl Engine {
         if let Some(claim) = app.claims.remove(key)
             && let Some(object) = self.objects.get_mut(key)
         {
-            object.record.app = app.key().clone();
+            object.move_to(app.key());
             object.record.adopt(&claim);
             app.inventory.insert(key.clone());
             object.counted = object.health();

@@ -22,6 +22,7 @@ pub(super) fn assess(object: &Object, watch: Option<&Watch>) -> Verdict {
     }
     match object.owner() {
         Owner::Ours => {}
+        Owner::Untracked if object.was_applied() => return Verdict::Drifted,
         Owner::Untracked => return Verdict::OutOfSync,
         Owner::OtherApplication | Owner::OtherInstallation => return Verdict::Foreign,
     }

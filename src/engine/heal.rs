@@ -9,7 +9,6 @@ use super::live::{Blame, LiveObject};
 use super::record::{AuditEntry, Expected, StoreOp};
 use super::state::{App, Flight, Owner, Timer, Verdict};
 use super::step::{Engine, Step};
-use super::tracking::instance_name;
 
 /// After this many conflicts or failures in a row an object waits before it is tried again.
 const IMMEDIATE_TRIES: u32 = 3;
@@ -206,7 +205,7 @@ impl Engine {
                     if heal {
                         self.healed(&mut app, key, &blame, step);
                     } else {
-                        app.record_result(key, "Synced", None);
+                        app.landed(key, "Synced", None);
                     }
                     self.apps.insert(owner, app);
                 }
@@ -248,12 +247,8 @@ impl Engine {
         leftover: Option<String>,
         step: &mut Step<'_>,
     ) {
-        let instance = self
-            .objects
-            .get(key)
-            .map(|object| instance_name(&object.record.app, &self.settings.control_namespace))
-            .unwrap_or_default();
-        let owner = super::state::owner_of(&live, &self.settings.instance, &instance);
+        let Some(app) = self.objects.get(key).map(|object| object.record.app.clone()) else { return };
+        let owner = self.owner_of(&live, &app);
         let Some(object) = self.objects.get_mut(key) else { return };
         object.record.expected = live.footprint.map(|footprint| Expected { desired, footprint });
         object.see(live, owner);

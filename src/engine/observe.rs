@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::effect::Effect;
 use super::event::{RequestError, RequestErrorReason, Sweep, WatchEvent};
-use super::ids::{Gvk, ObjectKey};
+use super::ids::{AppKey, Gvk, ObjectKey};
 use super::live::{LiveObject, Protection};
 use super::record::{LiveRecord, ObjectRecord, StoreOp};
-use super::state::{Flight, Object, Owner, Timer, WatchState, owner_of, watch_of};
+use super::state::{App, Flight, Object, Owner, Timer, Verdict, WatchState, watch_of};
 use super::step::{Engine, Step};
 use super::tracking::instance_name;
 
@@ -67,6 +67,15 @@ impl Object {
         told
     }
 
+    /// Another application inherits it. Until that has applied it, it is not proven to be that one's.
+    pub(super) fn move_to(&mut self, app: &AppKey) {
+        self.record.app = app.clone();
+        if let Some(live) = &mut self.record.live {
+            live.ours = false;
+            self.volatile().owner = Owner::Untracked;
+        }
+    }
+
     /// It is not in the cluster.
     pub(super) fn vanish(&mut self) {
         self.record.live = None;
@@ -120,13 +129,49 @@ impl Engine {
             object.seen = list;
         }
         let key = live.key.clone();
-        let instance = instance_name(&object.record.app, &self.settings.control_namespace);
-        let owner = owner_of(&live, &self.settings.instance, &instance);
+        let app = object.record.app.clone();
+        let owner = self.owner_of(&live, &app);
+        let Some(object) = self.objects.get_mut(&key) else { return };
         if object.see(live, owner) {
             step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             self.reassess(&key);
-        } else if object.verdict == super::state::Verdict::Unknown {
+        } else if object.verdict == Verdict::Unknown {
             self.reassess(&key);
+        }
+    }
+
+    /// Whose a live object is, seen from an application that has it in its inventory.
+    pub(super) fn owner_of(&self, live: &LiveObject, app: &AppKey) -> Owner {
+        let label = live.instance.as_deref();
+        if label.is_some_and(|label| *label != *self.settings.instance) {
+            return Owner::OtherInstallation;
+        }
+        let Some(tracking) = live.tracking.as_ref().filter(|tracking| tracking.object == live.key) else {
+            return Owner::Untracked;
+        };
+        if *tracking.instance == *instance_name(app, &self.settings.control_namespace) {
+            return Owner::Ours;
+        }
+        let desired = match self.instances.get(&tracking.instance) {
+            // What another controller's Application tracks does not carry our label.
+            None => label.is_none() || !self.applications_listed,
+            // The record of the object is this application's: if the other one desires it as well, it has a claim.
+            Some(other) => self.apps.get(other).is_none_or(|other| {
+                other.record.revision.is_none() || other.claims.contains_key(&live.key)
+            }),
+        };
+        if desired { Owner::OtherApplication } else { Owner::Untracked }
+    }
+
+    /// What an application desires has changed, or it is gone: what was left to it is looked at again.
+    pub(super) fn look_at_foreign(&mut self) {
+        let foreign = |app: &&Box<App>| app.tally.of(Verdict::Foreign) > 0;
+        let keys = self.apps.values().filter(foreign).flat_map(|app| app.inventory.iter().cloned());
+        for key in keys.collect::<Vec<_>>() {
+            if let Some(object) = self.objects.get_mut(&key).filter(|object| object.verdict == Verdict::Foreign) {
+                object.volatile().lost = true;
+                self.reassess(&key);
+            }
         }
     }
 
@@ -137,8 +182,7 @@ impl Engine {
         else {
             return;
         };
-        let instance = instance_name(&app, &self.settings.control_namespace);
-        if owner_of(&live, &self.settings.instance, &instance) != Owner::Ours {
+        if self.owner_of(&live, &app) != Owner::Ours {
             return;
         }
         let key = self.interned(&live.key);

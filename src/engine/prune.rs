@@ -192,7 +192,7 @@ impl Engine {
     }
 
     /// Whether another application desires the object.
-    fn claimed(&self, key: &ObjectKey) -> bool {
+    pub(super) fn claimed(&self, key: &ObjectKey) -> bool {
         self.apps.values().any(|app| app.claims.contains_key(key))
     }
 

@@ -230,7 +230,10 @@ impl Engine {
         app.record.inputs = Some(rendered.inputs);
         match rendered.desired {
             None => self.counters.render_hits += 1,
-            Some(set) => self.install_set(app, &set, step),
+            Some(set) => {
+                self.install_set(app, &set, step);
+                self.look_at_foreign();
+            }
         }
         self.remember(app, step);
         if let Some((_, listing)) = &app.target {
@@ -249,7 +252,10 @@ impl Engine {
         for key in left {
             app.inventory.insert(key.clone());
             let Some(object) = self.objects.get_mut(&key) else { continue };
-            if object.record.desired.take().is_some() {
+            let left_now = object.record.desired.take().is_some();
+            if self.claimed(&key) {
+                self.forget(app, &key, step);
+            } else if left_now && let Some(object) = self.objects.get(&key) {
                 let record = Box::new(object.record.clone());
                 step.store_first(StoreOp::PutObject(key.clone(), record));
                 self.reassess_in(app, &key);
@@ -278,14 +284,15 @@ impl Engine {
         let owner = object.record.app.clone();
         if owner != *app.key() {
             // The other one desires it, or its prune has not been decided: this one inherits it when the other lets go.
-            if object.record.desired.is_some() || !self.apps.contains_key(&owner) {
+            let undecided = self.apps.get(&owner).is_none_or(|other| other.record.revision.is_none());
+            if object.record.desired.is_some() || undecided {
                 app.claims.insert(key, desired.clone());
                 return;
             }
             self.take_from(&owner, &key);
             app.inventory.insert(key.clone());
             if let Some(object) = self.objects.get_mut(&key) {
-                object.record.app = app.key().clone();
+                object.move_to(app.key());
                 app.tally.count(object.verdict, object.counted, 1);
             }
         } else {

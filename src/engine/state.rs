@@ -9,7 +9,6 @@ use super::desired::{DesiredObject, Stage};
 use super::hash::Hash;
 use super::health::HealthCode;
 use super::ids::{AppKey, GroupKind, Gvk, ObjectKey, RepoKey, Revision};
-use super::live::LiveObject;
 use super::options::AppOptions;
 use super::record::{ApplicationRecord, ObjectRecord};
 use super::status::{ApplicationStatus, Condition, HistoryEntry, OperationState};
@@ -56,9 +55,10 @@ pub(super) enum Owner {
     /// Our instance label and the tracking id of the application that desires it.
     #[default]
     Ours,
-    /// Nobody's: no tracking id, no instance label. It may be adopted.
+    /// Nobody's: it has no tracking id, or that of another object (a copy), or of an Application that is gone or does not
+    /// desire it any more. It may be adopted.
     Untracked,
-    /// Its tracking id names another Application, or another object (a copy).
+    /// Its tracking id names another Application, which may desire it.
     OtherApplication,
     /// Another installation of Driftless labelled it.
     OtherInstallation,
@@ -497,15 +497,4 @@ pub(super) enum Timer {
 /// The watch that serves an object.
 pub(super) fn watch_of(key: &ObjectKey, version: &Arc<str>) -> Gvk {
     Gvk { group: key.group.clone(), version: version.clone(), kind: key.kind.clone() }
-}
-
-/// Whose a live object is, seen from the application `instance_name`.
-pub(super) fn owner_of(live: &LiveObject, installation: &str, instance_name: &str) -> Owner {
-    let labelled = live.instance.as_deref();
-    match &live.tracking {
-        _ if labelled.is_some_and(|label| label != installation) => Owner::OtherInstallation,
-        Some(tracking) if &*tracking.instance == instance_name && tracking.object == live.key => Owner::Ours,
-        Some(_) => Owner::OtherApplication,
-        None => Owner::Untracked,
-    }
 }

@@ -50,6 +50,13 @@ impl App {
         }
     }
 
+    /// Notes what a request of the running sync did. One of a sync that is over says nothing about this one.
+    pub(super) fn landed(&mut self, key: &ObjectKey, status: &'static str, message: Option<Box<str>>) {
+        if self.sync.as_mut().is_some_and(|sync| sync.flying.remove(key)) {
+            self.record_result(key, status, message);
+        }
+    }
+
     /// The installed revision, if it is the one that the target names.
     pub(super) fn at_target(&self) -> bool {
         let target = self.target.as_ref().map(|(target, _)| target);
@@ -438,7 +445,7 @@ impl Engine {
                 sync.todo.insert((stage, key.clone()));
             }
         } else {
-            app.record_result(key, "SyncFailed", Some(error.message.as_str().into()));
+            app.landed(key, "SyncFailed", Some(error.message.as_str().into()));
         }
     }
 

@@ -45,7 +45,9 @@ impl Run {
             }
             Effect::Delete(delete) => self.check_delete(replica, delete),
             Effect::WriteApplication(write) => {
-                let recorded = self.world.applications.all.get(&write.app).map(|app| app.status.sync.revision.clone());
+                let current = self.world.applications.all.get(&write.app);
+                let current = current.filter(|app| app.resource_version == write.resource_version);
+                let recorded = current.map(|app| app.status.sync.revision.clone());
                 let shown = write.status.as_ref().and_then(|status| status.sync.revision.as_deref());
                 let listed = |shown: &str| told.listed.iter().any(|revision| revision.as_str() == shown);
                 if let (Some(shown), Some(recorded)) = (shown, recorded)

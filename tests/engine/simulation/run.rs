@@ -17,7 +17,7 @@ use crate::engine::model::replica::{Request, is_write};
 use crate::engine::model::world::{Fault, World};
 
 /// Events of a history before the faults stop.
-const STORM: u64 = 250;
+const STORM: u64 = 600;
 /// Events after which it must have settled.
 const PATIENCE: u64 = 4_000;
 /// Lines of the trace that a failure shows.
@@ -148,7 +148,7 @@ impl Run {
 
     /// Something happens, if only that time passes.
     pub fn turn(&mut self) {
-        if !self.calm && self.random.one_in(4) {
+        if !self.calm && self.random.one_in(6) {
             self.steps += 1;
             self.interfere();
         } else if !self.work() {
