@@ -12,6 +12,7 @@ use super::event::{DeleteOutcome, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
 use super::live::Protection;
 use super::options::Propagation;
+use super::record::StoreOp;
 use super::state::{App, Flight, Object, Owner, SyncPhase, Timer, Verdict, Watch, WatchState, watch_of};
 use super::step::{Engine, Step};
 
@@ -236,6 +237,8 @@ impl Engine {
             propagation,
             epoch,
         };
+        // Found by a watch, its record may still wait for a transaction: what is deleted is in the durable inventory.
+        step.store_first(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
         object.flight = Some(Flight::Delete);
         self.lanes.syncing += 1;
         if let Some(sync) = &mut app.sync {

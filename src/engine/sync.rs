@@ -381,6 +381,9 @@ impl Engine {
         }
         if wanted {
             self.send(app, key, Purpose::Sync { previous }, step);
+        } else {
+            // It left the watch meanwhile, or is in order: not this sync's work any more.
+            app.attention.insert(key.clone());
         }
         true
     }

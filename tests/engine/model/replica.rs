@@ -78,6 +78,8 @@ pub struct Told {
     pub listed: BTreeSet<Revision>,
     /// Listings under way were asked for in this epoch.
     pub listing: bool,
+    /// Last rendering that was asked for, of each application.
+    pub asked: BTreeMap<AppKey, u64>,
     /// Last successful rendering of each application.
     pub rendered: BTreeMap<AppKey, (Revision, BTreeSet<ObjectKey>)>,
 }
@@ -158,7 +160,7 @@ impl Replica {
                 }
                 self.told.listing = false;
             }
-            Event::Rendered { app, result: Ok(rendered), .. } => {
+            Event::Rendered { app, request, result: Ok(rendered) } if self.told.asked.get(app) == Some(request) => {
                 if let Some(set) = &rendered.desired {
                     let keys = set.objects.iter().map(|object| object.key.clone()).collect();
                     self.told.rendered.insert(app.clone(), (rendered.revision.clone(), keys));
@@ -191,6 +193,9 @@ impl Replica {
                 }
                 Effect::Unwatch { watch } => drop(self.watches.remove(watch)),
                 effect => {
+                    if let Effect::Render(job) = effect {
+                        self.told.asked.insert(job.app.clone(), job.request);
+                    }
                     if matches!(effect, Effect::ListRefs { .. }) {
                         self.told.listing = self.told.epoch.is_some();
                     }

@@ -122,7 +122,8 @@ impl Run {
             let Some(tracking) = &object.tracking else { continue };
             let exists = self.world.applications.all.contains_key(&AppKey::new("argocd", &*tracking.instance));
             let kept = matches!(&*object.key.kind, "Namespace" | "CustomResourceDefinition");
-            if exists && !kept && !wanted.contains_key(&object.key) && !self.orphans.contains(&object.key) {
+            let shared = object.key.name.starts_with("shared") && self.abandoned;
+            if exists && !kept && !shared && !wanted.contains_key(&object.key) && !self.orphans.contains(&object.key) {
                 return Some(format!("{} left Git and is still there: {object:?}", object.key));
             }
         }

@@ -61,6 +61,8 @@ pub struct Run {
     pub calm: bool,
     /// Applications that were deleted without the finalizer leave these behind.
     pub orphans: BTreeSet<ObjectKey>,
+    /// An Application was deleted: what it shared or inherited may stay with nobody.
+    pub abandoned: bool,
     tail: VecDeque<String>,
     loud: bool,
 }
@@ -86,6 +88,7 @@ impl Run {
             trace: Hash::of(b""),
             calm: false,
             orphans: BTreeSet::new(),
+            abandoned: false,
             tail: VecDeque::new(),
             loud,
         };
@@ -431,6 +434,7 @@ impl Run {
         }
         let what = self.random.below(8);
         self.log(format!("person {what} at application {name}"));
+        self.abandoned |= what >= 6;
         let applications = &mut self.world.applications;
         match what {
             0 => applications.change(&key, |app| drop(app.annotations.insert(REFRESH.into(), "normal".into()))),
