@@ -288,6 +288,10 @@ impl Engine {
         };
         let before = app.plan.as_ref().ok().map(|plan| (plan.repo.clone(), plan.target().to_owned()));
         let after = plan.as_ref().ok().map(|plan| (plan.repo.clone(), plan.target().to_owned()));
+        if app.plan != plan {
+            // What was only reported may be healed now.
+            app.attention.clone_from(&app.inventory);
+        }
         app.plan = plan;
         if before == after {
             return;

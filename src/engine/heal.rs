@@ -400,6 +400,7 @@ impl Engine {
         app.tally.count(object.verdict, object.counted, -1);
         app.inventory.remove(key);
         app.attention.remove(key);
+        app.drop_from_sync(key);
         app.status.dirty = true;
         self.hand_over_or_forget(key, step);
     }

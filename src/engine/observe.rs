@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::desired::DesiredObject;
 use super::effect::Effect;
 use super::event::{RequestError, RequestErrorReason, Sweep, WatchEvent};
 use super::ids::{AppKey, Gvk, ObjectKey};
@@ -65,6 +66,13 @@ impl Object {
         volatile.lost = false;
         volatile.managed_fields = if settled { None } else { live.managed_fields };
         told
+    }
+
+    /// What its application desires of it, as a claim.
+    fn claim(&self, key: &ObjectKey) -> Option<DesiredObject> {
+        let record = &self.record;
+        let (version, stage, no_prune) = (record.version.clone(), record.stage, record.no_prune);
+        record.desired.map(|hash| DesiredObject { key: key.clone(), version, hash, stage, no_prune })
     }
 
     /// Another application inherits it. Until that has applied it, it is not proven to be that one's.
@@ -131,6 +139,12 @@ impl Engine {
         let key = live.key.clone();
         let app = object.record.app.clone();
         let owner = self.owner_of(&live, &app);
+        if owner == Owner::OtherApplication {
+            self.yield_to_tracked(&live, &app, step);
+        }
+        let Some(object) = self.objects.get(&key) else { return };
+        let app = object.record.app.clone();
+        let owner = self.owner_of(&live, &app);
         let Some(object) = self.objects.get_mut(&key) else { return };
         if object.see(live, owner) {
             step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
@@ -161,6 +175,33 @@ impl Engine {
             }),
         };
         if desired { Owner::OtherApplication } else { Owner::Untracked }
+    }
+
+    /// Two applications desire the object, and it is the other one's by its tracking id: that one keeps it, and this one
+    /// has the claim. Which of them was rendered first does not matter.
+    fn yield_to_tracked(&mut self, live: &LiveObject, app: &AppKey, step: &mut Step<'_>) {
+        let heir = live.tracking.as_ref().and_then(|tracking| self.instances.get(&tracking.instance)).cloned();
+        let Some(heir) = heir.filter(|heir| self.apps.get(heir).is_some_and(|heir| heir.claims.contains_key(&live.key)))
+        else {
+            return;
+        };
+        let Some(mut owner) = self.apps.remove(app) else { return };
+        if let Some(object) = self.objects.get(&live.key)
+            && let Some(claim) = object.claim(&live.key)
+        {
+            owner.tally.count(object.verdict, object.counted, -1);
+            owner.inventory.remove(&live.key);
+            owner.attention.remove(&live.key);
+            owner.drop_from_sync(&live.key);
+            owner.status.dirty = true;
+            // The heir first: the owner's new claim is not to be served now.
+            self.hand_over_or_forget(&live.key, step);
+            owner.claims.insert(live.key.clone(), claim);
+            self.remember(&mut owner, step);
+            self.dirty.insert(heir);
+        }
+        self.dirty.insert(app.clone());
+        self.apps.insert(app.clone(), owner);
     }
 
     /// What an application desires has changed, or it is gone: what was left to it is looked at again.

@@ -323,9 +323,7 @@ impl Engine {
             other.attention.remove(key);
             other.tally.count(object.verdict, object.counted, -1);
             other.status.dirty = true;
-            if let Some(sync) = &mut other.sync {
-                sync.flying.remove(key);
-            }
+            other.drop_from_sync(key);
             self.dirty.insert(owner.clone());
         }
     }

@@ -57,6 +57,14 @@ impl App {
         }
     }
 
+    /// The running sync has nothing more to do with the object.
+    pub(super) fn drop_from_sync(&mut self, key: &ObjectKey) {
+        if let Some(sync) = &mut self.sync {
+            sync.flying.remove(key);
+            sync.todo.retain(|(_, todo)| todo != key);
+        }
+    }
+
     /// The installed revision, if it is the one that the target names.
     pub(super) fn at_target(&self) -> bool {
         let target = self.target.as_ref().map(|(target, _)| target);

@@ -526,6 +526,10 @@ impl Run {
         let held: Vec<ObjectKey> = self.world.cluster.objects.keys().cloned().collect();
         for key in held {
             self.world.cluster.touch(&key, |object| object.finalizer = false);
+            // Tracked by an Application that nobody knows, and without our label: it would be left alone, rightly.
+            if self.world.cluster.objects.get(&key).is_some_and(|object| object.label.is_none() && object.tracking.is_some()) {
+                self.world.cluster.remove(&key);
+            }
         }
         if self.world.holder.is_none() {
             self.world.elect(Some(0));
