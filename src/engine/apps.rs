@@ -366,6 +366,8 @@ impl Engine {
         let old = watch_of(key, &object.record.version);
         let heir = self.apps.iter().find(|(_, app)| app.claims.contains_key(key)).map(|(heir, _)| heir.clone());
         let Some(mut app) = heir.and_then(|heir| self.apps.remove(&heir)) else {
+            // Nobody waits for the answer to what is under way.
+            self.land(key);
             self.objects.remove(key);
             step.store(StoreOp::DeleteObject(key.clone()));
             self.release_watch(&old, step);

@@ -192,10 +192,13 @@ impl Engine {
 
     /// Answer to an apply.
     pub(super) fn applied(&mut self, key: &ObjectKey, desired: Hash, outcome: ApplyOutcome, step: &mut Step<'_>) {
-        if !self.objects.get(key).is_some_and(|object| matches!(object.flight, Some(Flight::Apply { .. }))) {
+        let Some(Flight::Apply { desired: sent, heal }) = self.objects.get(key).and_then(|object| object.flight) else {
+            return;
+        };
+        if sent != desired {
             return;
         }
-        let Some(Flight::Apply { heal, .. }) = self.land(key) else { return };
+        self.land(key);
         let Some(owner) = self.objects.get(key).map(|object| object.record.app.clone()) else { return };
         match outcome {
             ApplyOutcome::Applied { live, blame, leftover } => {

@@ -275,6 +275,8 @@ pub(super) struct Sync {
 pub(super) enum SyncPhase {
     /// Its start is being written into the status; nothing is applied before that is confirmed.
     Recording,
+    /// How every object stands has to be known first.
+    Observing,
     /// The namespace is being made.
     Namespace,
     /// Applies.
