@@ -7,7 +7,8 @@ use super::hash::Hash;
 use super::ids::ObjectKey;
 use super::live::{Blame, LiveObject};
 use super::record::{AuditEntry, Expected, StoreOp};
-use super::state::{App, Flight, Owner, Timer, Verdict};
+use super::diff::tells_absence;
+use super::state::{App, Flight, Owner, Timer, Verdict, watch_of};
 use super::step::{Engine, Step};
 
 /// After this many conflicts or failures in a row an object waits before it is tried again.
@@ -26,6 +27,10 @@ impl Engine {
             return;
         }
         let lost = object.volatile.as_ref().is_some_and(|volatile| volatile.lost);
+        // What left Git and is not pruned asks for nothing.
+        if (object.verdict != Verdict::Extra || object.deleting()) && self.look_in_turn(key, step) {
+            return;
+        }
         let heals = app.plan.as_ref().is_ok_and(|plan| plan.self_heal()) && self.may_heal(app);
         let Some(object) = self.objects.get_mut(key) else { return };
         match object.verdict {
@@ -40,7 +45,10 @@ impl Engine {
                 self.drifted(app, key, heals, step);
             }
             Verdict::Missing | Verdict::OutOfSync => self.compare(app, key, step),
-            Verdict::Extra if object.record.live.is_none() => self.forget(app, key, step),
+            Verdict::Extra if object.record.live.is_none() => {
+                let watch = self.watches.get(&watch_of(key, &object.record.version));
+                if watch.is_some_and(tells_absence) { self.forget(app, key, step) } else { self.look(key, step) }
+            }
             Verdict::Extra | Verdict::Foreign => {}
         }
     }
@@ -145,6 +153,25 @@ impl Engine {
             return;
         }
         self.send(app, key, Purpose::Compare, step);
+    }
+
+    /// Looks from time to time at an object that no watch shows, for it does not carry our label. Says whether it does now.
+    pub(super) fn look_in_turn(&mut self, key: &ObjectKey, step: &mut Step<'_>) -> bool {
+        let now = step.now.instant;
+        let next = now + self.settings.poll_interval;
+        let Some(volatile) = self.objects.get_mut(key).and_then(|object| object.volatile.as_mut()) else { return false };
+        if !volatile.unwatched {
+            volatile.look_at = None;
+            return false;
+        }
+        let due = *volatile.look_at.get_or_insert(next);
+        if due > now {
+            self.at(due, Timer::Object(key.clone()));
+            return false;
+        }
+        volatile.look_at = None;
+        self.look(key, step);
+        true
     }
 
     pub(super) fn look(&mut self, key: &ObjectKey, step: &mut Step<'_>) {

@@ -53,7 +53,8 @@ impl Object {
             Some(expected.desired) == self.record.desired && Some(expected.footprint) == record.footprint
         });
         let message = live.health.and_then(|health| health.message);
-        let plain = settled && owner == Owner::Ours && !live.deleting && message.is_none();
+        let unwatched = live.instance.is_none();
+        let plain = settled && owner == Owner::Ours && !live.deleting && !unwatched && message.is_none();
         self.record.live = Some(record);
         if plain && self.volatile.is_none() {
             return changed;
@@ -61,6 +62,7 @@ impl Object {
         let volatile = self.volatile();
         let told = changed || volatile.deleting != live.deleting || volatile.health_message != message;
         volatile.owner = owner;
+        volatile.unwatched = unwatched;
         volatile.deleting = live.deleting;
         volatile.health_message = message;
         volatile.lost = false;
@@ -89,6 +91,7 @@ impl Object {
         self.record.live = None;
         if let Some(volatile) = &mut self.volatile {
             volatile.lost = false;
+            volatile.unwatched = false;
             volatile.deleting = false;
             volatile.delete_accepted = false;
             volatile.owner = Owner::Ours;
@@ -352,6 +355,12 @@ impl Engine {
                 let Some(object) = self.objects.get_mut(key) else { return };
                 object.vanish();
                 step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
+                let (owner, left_git) = (object.record.app.clone(), object.record.desired.is_none());
+                if left_git && let Some(mut app) = self.apps.remove(&owner) {
+                    self.forget(&mut app, key, step);
+                    self.dirty.insert(owner.clone());
+                    self.apps.insert(owner, app);
+                }
             }
         }
         if let Some(volatile) = self.objects.get_mut(key).and_then(|object| object.volatile.as_mut()) {

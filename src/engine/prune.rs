@@ -324,7 +324,10 @@ impl Engine {
                     remaining += 1;
                     self.look(&key, step);
                 }
-                Fate::Wait => remaining += 1,
+                Fate::Wait => {
+                    remaining += 1;
+                    self.look_in_turn(&key, step);
+                }
                 Fate::Delete => {
                     remaining += 1;
                     self.delete(app, &key, step);

@@ -115,6 +115,10 @@ pub(super) struct Volatile {
     pub failures: u32,
     /// It left the watch: a delete, or only the label went. Look before concluding.
     pub lost: bool,
+    /// It does not carry our label, so no watch shows what becomes of it.
+    pub unwatched: bool,
+    /// When it is to be looked at, because no watch shows it.
+    pub look_at: Option<Instant>,
     /// A delete was accepted; it is on its way out.
     pub delete_accepted: bool,
 }

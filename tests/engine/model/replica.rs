@@ -7,6 +7,7 @@ use driftless::engine::effect::{Effect, Notice, Purpose};
 use driftless::engine::event::{Event, Leadership, RequestErrorReason, WatchEvent};
 use driftless::engine::ids::{AppKey, Epoch, Gvk, ObjectKey, Revision};
 use driftless::engine::settings::EngineSettings;
+use driftless::engine::status::ApplicationStatus;
 use driftless::engine::time::Now;
 
 use super::cluster::{Cluster, error};
@@ -78,6 +79,8 @@ pub struct Told {
     pub listed: BTreeSet<Revision>,
     /// Listings under way were asked for in this epoch.
     pub listing: bool,
+    /// Revisions that the status of an Application recorded, as it was shown or written.
+    pub recorded: BTreeSet<(AppKey, String)>,
     /// Last rendering that was asked for, of each application.
     pub asked: BTreeMap<AppKey, u64>,
     /// Last successful rendering of each application.
@@ -168,6 +171,7 @@ impl Replica {
                     revision.clone_from(&rendered.revision);
                 }
             }
+            Event::Application(app) => self.told.recorded.extend(recorded(&app.key, &app.status)),
             Event::ApplicationGone(app) => drop(self.told.rendered.remove(app)),
             _ => {}
         }
@@ -193,6 +197,10 @@ impl Replica {
                 }
                 Effect::Unwatch { watch } => drop(self.watches.remove(watch)),
                 effect => {
+                    if let Effect::WriteApplication(write) = effect {
+                        let status = write.status.iter();
+                        self.told.recorded.extend(status.flat_map(|status| recorded(&write.app, status)));
+                    }
                     if let Effect::Render(job) = effect {
                         self.told.asked.insert(job.app.clone(), job.request);
                     }
@@ -214,4 +222,10 @@ pub fn is_write(effect: &Effect) -> bool {
         Effect::Delete(_) | Effect::EnsureNamespace { .. } | Effect::WriteApplication(_) => true,
         _ => false,
     }
+}
+
+fn recorded(app: &AppKey, status: &ApplicationStatus) -> Vec<(AppKey, String)> {
+    let result = status.operation_state.as_ref().and_then(|state| state.sync_result.as_ref());
+    let revisions = status.sync.revision.iter().chain(result.map(|result| &result.revision));
+    revisions.map(|revision| (app.clone(), revision.clone())).collect()
 }

@@ -32,12 +32,7 @@ impl Run {
                     self.fail(&format!("{replica} applies what is not in its durable inventory: {}", apply.key));
                 }
                 let revision = &apply.manifest.revision;
-                let recorded = self.world.applications.all.get(&apply.manifest.app).is_none_or(|app| {
-                    app.status.sync.revision.as_deref() == Some(revision.as_str())
-                        || app.status.operation_state.as_ref().is_some_and(|state| {
-                            state.sync_result.as_ref().is_some_and(|result| result.revision == revision.as_str())
-                        })
-                });
+                let recorded = told.recorded.contains(&(apply.manifest.app.clone(), revision.to_string()));
                 let heal = matches!(apply.purpose, Purpose::Heal { .. });
                 if !(told.listed.contains(revision) || heal && recorded) {
                     self.fail(&format!("{replica} applies {revision:?}, which it did not see named in its epoch"));
