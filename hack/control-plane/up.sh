@@ -94,7 +94,7 @@ start() {
   # The key that it makes for its own certificate signs service account tokens as well.
   run kube-apiserver "$bin/kube-apiserver" --etcd-servers="http://127.0.0.1:$client" \
     --bind-address=127.0.0.1 --secure-port="$api" --cert-dir="$work/certs" \
-    --service-cluster-ip-range=10.0.0.0/24 --endpoint-reconciler-type=none \
+    --service-cluster-ip-range=10.0.0.0/16 --endpoint-reconciler-type=none \
     --service-account-issuer=https://kubernetes.default.svc \
     --service-account-key-file="$work/certs/apiserver.key" \
     --service-account-signing-key-file="$work/certs/apiserver.key" \

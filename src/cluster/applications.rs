@@ -19,7 +19,7 @@ use super::application_decode::Watched;
 use super::discovery::Discovery;
 use super::follow::Closed;
 use super::request;
-use super::retry::Retry;
+use super::retry::{Hurry, Retry};
 use crate::engine::event::Event;
 use crate::engine::ids::{AppKey, Gvk};
 use crate::engine::redact;
@@ -51,18 +51,18 @@ pub fn status_subresource(discovery: &Discovery) -> Option<bool> {
 /// `stopped` is cancelled or nobody receives the events any more.
 ///
 /// Without a CustomResourceDefinition, without rights and without a connection it tries again for ever, up to 30 s apart
-/// (the jitter follows from `seed`); each new reason is logged once.
+/// (the jitter follows from `seed`), or as soon as there is a `hurry`; each new reason is logged once.
 pub async fn run(
     client: Client,
     namespaces: Namespaces,
-    seed: u64,
+    (seed, hurry): (u64, Hurry),
     events: mpsc::Sender<Event>,
     stopped: CancellationToken,
 ) {
     let scopes = namespaces.scopes();
     let mut known = Known { places: scopes.iter().map(|_| Place::default()).collect(), events };
     let streams = scopes.into_iter().enumerate().map(|(index, namespace)| {
-        let retry = Retry::new(seed.wrapping_add(index as u64));
+        let retry = Retry::hurried(seed.wrapping_add(index as u64), &hurry);
         follow(client.clone(), namespace, retry).map(move |event| (index, event)).boxed()
     });
     let mut all = stream::select_all(streams);
@@ -187,7 +187,7 @@ impl Following {
             self.retry.reset();
         }
         self.last_failure = Some(Instant::now());
-        tokio::time::sleep(self.retry.pause(wish(error))).await;
+        self.retry.wait(wish(error)).await;
     }
 }
 

@@ -120,8 +120,8 @@ impl<'a> Session<'a> {
     }
 
     /// Applies the manifest without effect.
-    pub(super) async fn dry_run(&self) -> Result<Answer, Stop> {
-        let call = self.apply_call(self.precondition())?.with_query("dryRun", "All");
+    pub(super) async fn dry_run(&self, precondition: &Precondition) -> Result<Answer, Stop> {
+        let call = self.apply_call(precondition)?.with_query("dryRun", "All");
         Ok(send(self.client, &call).await?)
     }
 

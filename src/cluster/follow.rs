@@ -20,7 +20,7 @@ use super::lines::{Line, Lines};
 use super::page::{ListMeta, Page};
 use super::path::encode;
 use super::request::{self, JSON, Refusal};
-use super::retry::Retry;
+use super::retry::{Hurry, Retry};
 use crate::engine::event::RequestErrorReason;
 
 /// How long a watch must have worked for the next failure to count as the first again.
@@ -188,6 +188,11 @@ impl<'a, T: Target> Follower<'a, T> {
         Self { client, target, settings, counters, retry: Retry::new(seed), position, opened: None }
     }
 
+    /// The same with pauses that `hurry` ends.
+    pub(super) fn hurried(self, seed: u64, hurry: &Hurry) -> Self {
+        Self { retry: Retry::hurried(seed, hurry), ..self }
+    }
+
     /// Lists and watches until nobody listens. Cancelled by dropping it.
     pub(super) async fn run(mut self) {
         let mut relists = 0u32;
@@ -202,14 +207,14 @@ impl<'a, T: Target> Follower<'a, T> {
             match end {
                 End::Closed => return,
                 End::Renew if proven => {}
-                End::Renew => tokio::time::sleep(self.retry.pause(None)).await,
+                End::Renew => self.retry.wait(None).await,
                 End::Relist(refusal) => {
                     tracing::info!(kind = self.target.what(), "listing anew: {}", refusal.error.message);
                     self.position = None;
                     // The first one is as watches end. When the new position is too old as well, the server is in trouble.
                     relists = relists.saturating_add(1);
                     if relists > 1 {
-                        tokio::time::sleep(self.retry.pause(None)).await;
+                        self.retry.wait(None).await;
                     }
                 }
                 End::Failed(refusal) => {
@@ -235,9 +240,9 @@ impl<'a, T: Target> Follower<'a, T> {
                 self.wait_long().await;
             }
             RequestErrorReason::Transient { retry_after } => {
-                tokio::time::sleep(self.retry.pause(retry_after)).await;
+                self.retry.wait(retry_after).await;
             }
-            _ => tokio::time::sleep(self.retry.pause(Some(self.settings.slow_retry))).await,
+            _ => self.retry.wait(Some(self.settings.slow_retry)).await,
         }
         Ok(())
     }

@@ -5,19 +5,29 @@ use serde_json::Value;
 use super::apply::{Session, Stop, exactly};
 use super::call::{Answer, Version};
 use super::error;
-use crate::engine::blame::blame;
+use crate::engine::blame::{blame, name_holders};
 use crate::engine::effect::Precondition;
-use crate::engine::escalation::removal_patch;
+use crate::engine::escalation::{Removal, removal};
 use crate::engine::event::{ApplyOutcome, RequestError, RequestErrorReason};
+use crate::engine::live::Blame;
 use crate::engine::names::{BUCKET_LABEL, FIELD_MANAGER, INSTANCE_LABEL, STAMP_ANNOTATION, TRACKING_ANNOTATION};
 use crate::engine::ownership::covers;
 
 impl Session<'_> {
-    /// Puts a drifted object back. `before` is its `managedFields` at the time of the decision; `None`: it is gone.
+    /// Puts a drifted object back. `before` is its `managedFields` at the time of the decision; `None`: they were not at hand,
+    /// or it is gone.
     pub(super) async fn heal(&self, before: Option<&str>) -> Result<ApplyOutcome, Stop> {
-        let Some(before) = before else {
-            let answer = self.write(self.precondition()).await?;
-            return self.applied(&answer, Vec::new());
+        let read;
+        let before = match (before, self.precondition()) {
+            (Some(before), _) => before,
+            (None, Precondition::Absent) => {
+                let answer = self.write(self.precondition()).await?;
+                return self.applied(&answer, Vec::new());
+            }
+            (None, precondition @ Precondition::Exactly { .. }) => {
+                read = self.managed_fields(precondition).await?;
+                &*read
+            }
         };
         if covers(&self.manifest, before)
             && let Some(settled) = self.settle().await?
@@ -25,28 +35,40 @@ impl Session<'_> {
             return Ok(settled);
         }
         let blame = blame(&self.manifest, before);
-        let answer = match self.write(self.precondition()).await {
+        let (answer, by) = match self.write(self.precondition()).await {
             Ok(answer) => self.without_twins(before, answer).await?,
             Err(Stop::Failed(refused)) if refused.reason == RequestErrorReason::Invalid => {
                 self.escalate(before, refused).await?
             }
             Err(stop) => return Err(stop),
         };
-        self.applied(&answer, blame)
+        self.applied(&answer, name_holders(blame, by))
+    }
+
+    /// `managedFields` of the object in exactly this state, as JSON text.
+    async fn managed_fields(&self, state: &Precondition) -> Result<String, Stop> {
+        let Some(live) = self.read().await? else {
+            return Err(error::moved().into());
+        };
+        if *state != exactly(&live.version()?) {
+            return Err(error::moved().into());
+        }
+        let live = live.value()?;
+        Ok(live.pointer("/metadata/managedFields").map_or_else(|| "[]".to_owned(), Value::to_string))
     }
 
     /// An edited list key does not always stop the apply: our item comes back, and the edited one stays beside it.
-    async fn without_twins(&self, before: &str, answer: Answer) -> Result<Answer, Stop> {
-        match removal_patch(&self.manifest, before, &answer.value()?) {
-            Some(patch) => self.remove_and_apply(&answer.version()?, patch).await,
-            None => Ok(answer),
+    async fn without_twins(&self, before: &str, answer: Answer) -> Result<(Answer, Vec<Blame>), Stop> {
+        match removal(&self.manifest, before, &answer.value()?) {
+            Some(removal) => self.remove_and_apply(&answer.version()?, removal).await,
+            None => Ok((answer, Vec::new())),
         }
     }
 
     /// Nobody took a field of ours, and yet the object differs from what was applied: asks the API server whether an
     /// apply would change anything (a webhook or an upgrade of the server may give other values today). `None`: it would.
     async fn settle(&self) -> Result<Option<ApplyOutcome>, Stop> {
-        let would_be = match self.dry_run().await {
+        let would_be = match self.dry_run(self.precondition()).await {
             Ok(answer) => self.decode(&answer.body)?,
             // What refuses the dry run refuses the apply, which knows what to do about it.
             Err(Stop::Failed(refused)) if refused.reason == RequestErrorReason::Invalid => return Ok(None),
@@ -62,7 +84,7 @@ impl Session<'_> {
 
     /// The apply was refused because of what the manager who took our fields put beside them: removes that, once, from
     /// the object that the decision was made on. `refused` is the answer if there is nothing to remove.
-    async fn escalate(&self, before: &str, refused: RequestError) -> Result<Answer, Stop> {
+    async fn escalate(&self, before: &str, refused: RequestError) -> Result<(Answer, Vec<Blame>), Stop> {
         let Some(live) = self.read().await? else {
             return Err(error::moved().into());
         };
@@ -70,28 +92,30 @@ impl Session<'_> {
         if *self.precondition() != exactly(&version) {
             return Err(error::moved().into());
         }
-        match removal_patch(&self.manifest, before, &live.value()?) {
-            Some(patch) => self.remove_and_apply(&version, patch).await,
+        match removal(&self.manifest, before, &live.value()?) {
+            Some(removal) => self.remove_and_apply(&version, removal).await,
             None => Err(refused.into()),
         }
     }
 
-    async fn remove_and_apply(&self, version: &Version, patch: Value) -> Result<Answer, Stop> {
-        let patched = self.json_patch(version, &patch).await?;
-        self.write(&exactly(&patched.version()?)).await
+    /// The answer to the apply, and who had put there what was removed.
+    async fn remove_and_apply(&self, version: &Version, removal: Removal) -> Result<(Answer, Vec<Blame>), Stop> {
+        let patched = self.json_patch(version, &removal.patch).await?;
+        Ok((self.write(&exactly(&patched.version()?)).await?, removal.by))
     }
 
     /// Whether the live object has the values that an apply would give it, whoever owns them. Nothing is written.
+    ///
+    /// The object is read first: one that our watch does not show may exist, and then it is the one to compare with.
     pub(super) async fn compare(&self) -> Result<ApplyOutcome, Stop> {
-        let would_be = self.dry_run().await?;
         let Some(live) = self.read().await? else {
             return Ok(ApplyOutcome::Compared { live: None, equal: false });
         };
-        if matches!(self.precondition(), Precondition::Exactly { .. })
-            && *self.precondition() != exactly(&live.version()?)
-        {
+        let state = exactly(&live.version()?);
+        if matches!(self.precondition(), Precondition::Exactly { .. }) && *self.precondition() != state {
             return Err(error::moved().into());
         }
+        let would_be = self.dry_run(&state).await?;
         let equal = self.same_values(&would_be, &live)?;
         Ok(ApplyOutcome::Compared { live: Some(self.decode(&live.body)?), equal })
     }

@@ -27,7 +27,7 @@ mod page;
 pub mod path;
 pub mod repositories;
 mod request;
-mod retry;
+pub mod retry;
 pub mod status;
 pub mod watch;
 

@@ -1,6 +1,9 @@
 //! Pauses between tries of a read that goes on for ever (a watch, a list that must succeed in the end).
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::engine::backoff::Backoff;
 
@@ -10,6 +13,18 @@ const PAUSES: Backoff =
 /// The longest wish of a server (`Retry-After`) that is honoured.
 const LONGEST_WISH: Duration = Duration::from_secs(300);
 
+/// Ends the pauses of readers early, because what they read is needed now. Cheap to clone; clones speak to the same
+/// readers.
+#[derive(Clone, Debug, Default)]
+pub struct Hurry(Arc<watch::Sender<()>>);
+
+impl Hurry {
+    /// Try again now, wherever a pause is under way; the next failure counts as the first.
+    pub fn now(&self) {
+        self.0.send_replace(());
+    }
+}
+
 /// Growing pauses. The jitter comes from a seed, so that a simulated run repeats.
 #[derive(Clone, Debug)]
 pub(super) struct Retry {
@@ -17,12 +32,28 @@ pub(super) struct Retry {
     failures: u32,
     /// How many times were shortened: each takes another point of the jitter.
     taken: u32,
+    hurry: Option<watch::Receiver<()>>,
 }
 
 impl Retry {
     /// Pauses whose jitter follows from `seed`.
     pub(super) const fn new(seed: u64) -> Self {
-        Self { seed, failures: 0, taken: 0 }
+        Self { seed, failures: 0, taken: 0, hurry: None }
+    }
+
+    /// The same with pauses that `hurry` ends.
+    pub(super) fn hurried(seed: u64, hurry: &Hurry) -> Self {
+        Self { hurry: Some(hurry.0.subscribe()), ..Self::new(seed) }
+    }
+
+    /// Waits for the next try, as [`Retry::pause`] says.
+    pub(super) async fn wait(&mut self, wish: Option<Duration>) {
+        let pause = tokio::time::sleep(self.pause(wish));
+        let Some(hurry) = &mut self.hurry else { return pause.await };
+        tokio::select! {
+            () = pause => {}
+            Ok(()) = hurry.changed() => self.reset(),
+        }
     }
 
     /// The pause before the next try, at least what the server wished.
@@ -65,6 +96,21 @@ mod tests {
             times.iter().all(|time| *time >= minute * 4 / 5 && *time <= minute) && times[0] != times[1],
             "{times:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_ends_when_there_is_a_hurry() {
+        let hurry = Hurry::default();
+        let mut retry = Retry::hurried(1, &hurry);
+        let begun = tokio::time::Instant::now();
+        let minute = Some(Duration::from_secs(60));
+        retry.wait(minute).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(60));
+        hurry.now();
+        retry.wait(minute).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(60));
+        retry.wait(minute).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(120), "each hurry counts once");
     }
 
     #[test]

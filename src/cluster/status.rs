@@ -7,11 +7,12 @@ use kube::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::application_decode::Watched;
 use super::call::{Answer, Call, Version, send, send_patch};
 use super::error;
 use super::fence::{WriteContext, fenced};
 use super::path::ResourcePath;
-use crate::engine::application::{RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND};
+use crate::engine::application::{ObservedApplication, RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND};
 use crate::engine::effect::WriteApplication;
 use crate::engine::event::RequestError;
 use crate::engine::ids::Gvk;
@@ -41,6 +42,18 @@ pub async fn write_application(
         version = answer.version()?;
     }
     Ok(version.resource_version)
+}
+
+/// Reads the Application that a write was meant for: after a conflict its watch may be late. `None` if it is gone, another
+/// one, or can't be read.
+pub async fn read_application(
+    client: &Client,
+    context: &WriteContext,
+    write: &WriteApplication,
+) -> Option<Box<ObservedApplication>> {
+    let answer = Writer::new(client, context, write).ok()?.read().await.ok()?;
+    let watched: Watched = serde_json::from_slice(&answer.body).ok()?;
+    watched.observed.filter(|observed| observed.uid == write.uid && observed.key == write.app)
 }
 
 struct Writer<'a> {

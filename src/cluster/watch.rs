@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::discovery::{Discovery, DiscoveryHandle, Resource};
 use super::follow::{Closed, Delivery, Follower, Target};
 use super::request::Refusal;
+use super::retry::Hurry;
 use crate::engine::decode::{DecodeContext, decode, decode_metadata};
 use crate::engine::event::{Event, RequestErrorReason, WatchEvent};
 use crate::engine::hash::{Hash, HashKey};
@@ -80,6 +81,8 @@ pub struct WatchContext {
     pub stopped: CancellationToken,
     /// What is counted.
     pub counters: Arc<WatchCounters>,
+    /// Ends pauses between tries.
+    pub hurry: Hurry,
 }
 
 /// Watches `watch`, cluster-wide, from the resource version `from`, or from a full list. Sends `Event::Watch` only.
@@ -101,7 +104,8 @@ pub async fn run(context: WatchContext, watch: Gvk, from: Option<u64>) {
         watch,
     };
     let client = context.reader.client;
-    let follower = Follower::new(client, target, context.settings, &context.counters, seed, from);
+    let follower =
+        Follower::new(client, target, context.settings, &context.counters, seed, from).hurried(seed, &context.hurry);
     context.stopped.run_until_cancelled(follower.run()).await;
 }
 

@@ -34,6 +34,8 @@ impl App {
             claims: BTreeMap::new(),
             tally: Tally::default(),
             attention: BTreeSet::new(),
+            heals: false,
+            caught_up: false,
             sync: None,
             operation: observed.status.operation_state.clone(),
             history: observed.status.history.clone(),
@@ -47,8 +49,6 @@ impl App {
             status: StatusState { dirty: true, ..StatusState::default() },
             failures: 0,
             prune_since: None,
-            settled: None,
-            ensuring: false,
             health_since: None,
             waiting: None,
             observed,
@@ -58,22 +58,13 @@ impl App {
     /// Keeps of the observed status what decisions need: its objects are known better from their watches.
     fn take_status(&mut self) {
         let status = &mut self.observed.status;
+        if status.operation_state == self.operation {
+            // One copy of it, not two.
+            status.operation_state.clone_from(&self.operation);
+        }
         self.status.seen = Some(super::report::status_hash(status));
         let kind = |one: &super::status::ResourceStatus| GroupKind::new(one.group.as_str(), one.kind.as_str());
         self.status.kinds = std::mem::take(&mut status.resources).iter().map(kind).collect();
-    }
-
-    /// Notes that the status, which a leader wrote, says that everything is in sync.
-    fn take_settled(&mut self) {
-        let Ok(plan) = &self.plan else { return };
-        let sync = &self.observed.status.sync;
-        let source = sync.compared_to.as_ref().and_then(|compared| compared.source.as_ref());
-        if sync.status == "Synced"
-            && source == Some(&*plan.source)
-            && let Some(revision) = sync.revision.as_deref().and_then(Revision::parse)
-        {
-            self.settled = Some((revision, plan.hash));
-        }
     }
 
     /// Namespace and name.
@@ -85,6 +76,17 @@ impl App {
     pub(super) fn left_alone(&self) -> Option<&str> {
         let taken = self.observed.annotations.get(TAKE_OVER).is_some_and(|value| value == "true");
         self.observed.status_writer.as_deref().filter(|_| !taken)
+    }
+
+    /// Tells that it is left alone, if it is.
+    pub(super) fn tell_left_alone(&self, step: &mut Step<'_>) {
+        if let Some(writer) = self.left_alone() {
+            let message = format!(
+                "{writer} writes the status of this Application; Driftless leaves it alone. Stop that controller, then set \
+                 the annotation {TAKE_OVER}=true"
+            );
+            step.emit(self.notice(true, "LeftAlone", message));
+        }
     }
 
     /// The spec names the commit itself: what it wants is known without asking the repository.
@@ -191,17 +193,23 @@ pub(super) fn hash_of(value: &serde_json::Value) -> Hash {
     Hash::of(&text)
 }
 
-/// The condition types that Driftless writes; others in a status are not ours to keep.
+/// What a `ComparisonError` of the status is kept as until its cause has been tried again.
+pub(super) const RECORDED_ERROR: &str = "ComparisonError/recorded";
+/// The same for a `SharedResourceWarning`, until whose the objects are is known.
+pub(super) const RECORDED_SHARING: &str = "SharedResourceWarning/recorded";
+
+/// The condition types that Driftless writes, as they are kept when they are read back; others in a status are not ours to
+/// keep.
 fn known_condition(kind: &str) -> Option<&'static str> {
-    const KNOWN: [&str; 6] = [
-        "InvalidSpecError",
-        "ComparisonError",
-        "SyncError",
-        "DeletionError",
-        "SharedResourceWarning",
-        "RepeatedResourceWarning",
-    ];
-    KNOWN.into_iter().find(|known| *known == kind)
+    match kind {
+        "InvalidSpecError" => Some("InvalidSpecError"),
+        "ComparisonError" => Some(RECORDED_ERROR),
+        "SyncError" => Some("SyncError"),
+        "DeletionError" => Some("DeletionError"),
+        "SharedResourceWarning" => Some(RECORDED_SHARING),
+        "RepeatedResourceWarning" => Some("RepeatedResourceWarning"),
+        _ => None,
+    }
 }
 
 impl Engine {
@@ -222,14 +230,10 @@ impl Engine {
             self.apps.insert(key, app);
             return;
         }
-        if !leads {
-            app.operation = observed.status.operation_state.clone();
-            app.history = observed.status.history.clone();
-        }
         app.observed = observed;
+        app.follow(leads);
         app.take_status();
         self.plan_anew(&mut app, step);
-        app.take_settled();
         if app.refresh.is_none()
             && !app.status.clear_refresh
             && let Some(kind) = app.observed.annotations.get(REFRESH)
@@ -256,6 +260,12 @@ impl Engine {
             app.claims = record.claims.iter().map(|claim| (claim.key.clone(), claim.clone())).collect();
             app.record = record;
         } else {
+            // New to this store, and yet it has objects: another replica applied them, and may have done so before the
+            // Application was known here. None of them may be missing when it comes to pruning.
+            if !app.observed.status.resources.is_empty() {
+                self.inventory_complete = false;
+                self.sweep(step);
+            }
             app.record.uid.clone_from(&app.observed.uid);
             step.store(StoreOp::PutApplication(key.clone(), Box::new(app.record.clone())));
         }
@@ -270,12 +280,8 @@ impl Engine {
         for object in objects {
             self.reassess_in(&mut app, &object);
         }
-        if let Some(writer) = app.left_alone() {
-            let message = format!(
-                "{writer} writes the status of this Application; Driftless leaves it alone. Stop that controller, then set \
-                 the annotation {TAKE_OVER}=true"
-            );
-            step.emit(app.notice(true, "LeftAlone", message));
+        if self.epoch.is_some() {
+            app.tell_left_alone(step);
         }
         self.apps.insert(key, app);
     }
@@ -288,10 +294,6 @@ impl Engine {
         };
         let before = app.plan.as_ref().ok().map(|plan| (plan.repo.clone(), plan.target().to_owned()));
         let after = plan.as_ref().ok().map(|plan| (plan.repo.clone(), plan.target().to_owned()));
-        if app.plan != plan {
-            // What was only reported may be healed now.
-            app.attention.clone_from(&app.inventory);
-        }
         app.plan = plan;
         if before == after {
             return;
@@ -336,6 +338,7 @@ impl Engine {
             self.application_gone(&key, step);
         }
         self.applications_listed = true;
+        self.reassess_tracked(None);
         if !self.inventory_complete {
             self.sweep(step);
         }
@@ -350,13 +353,14 @@ impl Engine {
         if let Some(repo) = repo {
             self.leave_repo(&repo, key);
         }
-        self.instances.remove(&*instance_name(key, &self.settings.control_namespace));
+        let instance = instance_name(key, &self.settings.control_namespace);
+        self.instances.remove(&*instance);
         for object in inventory {
             self.hand_over_or_forget(&object, step);
         }
+        self.reassess_tracked(Some(&instance));
         step.store(StoreOp::DeleteApplication(key.clone()));
         self.changed.insert(key.clone());
-        self.look_at_foreign();
     }
 
     /// Another application that claims the object becomes its owner; without one the object leaves the inventory. The
@@ -366,9 +370,10 @@ impl Engine {
         let old = watch_of(key, &object.record.version);
         let heir = self.apps.iter().find(|(_, app)| app.claims.contains_key(key)).map(|(heir, _)| heir.clone());
         let Some(mut app) = heir.and_then(|heir| self.apps.remove(&heir)) else {
-            // Nobody waits for the answer to what is under way.
-            self.land(key);
-            self.objects.remove(key);
+            // The answer to a request under way finds nobody: its place is given back now.
+            if let Some(flight) = self.objects.remove(key).and_then(|object| object.flight) {
+                self.lanes.leave(flight);
+            }
             step.store(StoreOp::DeleteObject(key.clone()));
             self.release_watch(&old, step);
             return;
@@ -376,7 +381,7 @@ impl Engine {
         if let Some(claim) = app.claims.remove(key)
             && let Some(object) = self.objects.get_mut(key)
         {
-            object.move_to(app.key());
+            object.record.app = app.key().clone();
             object.record.adopt(&claim);
             app.inventory.insert(key.clone());
             object.counted = object.health();

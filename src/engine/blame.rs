@@ -54,6 +54,21 @@ pub fn blame(manifest: &Value, managed_fields: &str) -> Vec<Blame> {
     blames
 }
 
+/// `blame` with what was found out later: `by` names those who made fields go that nobody holds.
+pub fn name_holders(mut blame: Vec<Blame>, by: Vec<Blame>) -> Vec<Blame> {
+    for found in by {
+        for nobody in blame.iter_mut().filter(|known| known.manager.is_none()) {
+            nobody.paths.retain(|path| !found.paths.contains(path));
+        }
+        match blame.iter_mut().find(|known| (&known.manager, &known.operation) == (&found.manager, &found.operation)) {
+            Some(known) => found.paths.iter().for_each(|path| note(&mut known.paths, path)),
+            None => blame.insert(0, found),
+        }
+    }
+    blame.retain(|known| !known.paths.is_empty());
+    blame
+}
+
 /// One entry of the answer.
 pub(crate) fn named(entry: &Entry<'_>, paths: Vec<String>) -> Blame {
     Blame {
@@ -120,6 +135,28 @@ mod tests {
                 (manager.as_deref(), paths.as_slice()),
                 (expected_manager, expected_paths.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>().as_slice())
             );
+        }
+    }
+
+    #[test]
+    fn who_made_fields_go_is_named_in_place_of_nobody() {
+        let one = |manager: Option<&str>, paths: &[&str]| Blame {
+            manager: manager.map(Into::into),
+            operation: "Update".into(),
+            time: None,
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        };
+        let cases = [
+            (vec![one(None, &[".a"])], vec![one(Some("k"), &[".a"])], vec![one(Some("k"), &[".a"])]),
+            (
+                vec![one(Some("k"), &[".b"]), one(None, &[".a", ".c"])],
+                vec![one(Some("k"), &[".a"])],
+                vec![one(Some("k"), &[".b", ".a"]), one(None, &[".c"])],
+            ),
+            (vec![one(None, &[".a"])], vec![], vec![one(None, &[".a"])]),
+        ];
+        for (blame, by, expected) in cases {
+            assert_eq!(name_holders(blame, by), expected);
         }
     }
 

@@ -71,6 +71,8 @@ impl From<serde_json::Error> for DecodeError {
 pub fn decode(body: &[u8], context: &DecodeContext<'_>) -> Result<LiveObject, DecodeError> {
     let body: Body<'_> = serde_json::from_slice(body)?;
     let mut live = metadata(&body, context.gvk)?;
+    // Somebody may have emptied them; that is known then, and nobody holds anything.
+    live.managed_fields.get_or_insert_with(|| "[]".into());
     let managed_fields = live.managed_fields.as_deref();
     live.footprint = managed_fields.and_then(|text| footprint(&body.object, text, context.gvk, context.hash_key));
     live.health = health::assess(context.gvk, &body.object);
@@ -241,7 +243,8 @@ mod tests {
         object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         object["metadata"]["managedFields"] = Value::Null;
         let live = decoded(&object).unwrap();
-        assert!(live.deleting && live.footprint.is_none() && live.managed_fields.is_none());
+        assert!(live.deleting && live.footprint.is_none());
+        assert_eq!(live.managed_fields.as_deref(), Some("[]"));
     }
 
     #[test]

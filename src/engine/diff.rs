@@ -22,7 +22,10 @@ pub(super) fn assess(object: &Object, watch: Option<&Watch>) -> Verdict {
     }
     match object.owner() {
         Owner::Ours => {}
-        Owner::Untracked if object.was_applied() => return Verdict::Drifted,
+        // Our marks are gone from what we applied: that is drift as well.
+        Owner::Untracked if record.expected.is_some_and(|expected| expected.desired == desired) => {
+            return Verdict::Drifted;
+        }
         Owner::Untracked => return Verdict::OutOfSync,
         Owner::OtherApplication | Owner::OtherInstallation => return Verdict::Foreign,
     }
@@ -38,7 +41,7 @@ pub(super) fn assess(object: &Object, watch: Option<&Watch>) -> Verdict {
 }
 
 /// Whether an object that the watch has not shown is known not to be there.
-pub(super) fn tells_absence(watch: &Watch) -> bool {
+fn tells_absence(watch: &Watch) -> bool {
     !watch.listing && matches!(watch.state, WatchState::Synced | WatchState::Unserved)
 }
 
@@ -116,6 +119,7 @@ mod tests {
             (Some(watch(WatchState::Pending, false)), Verdict::Unknown),
             (Some(watch(WatchState::Synced, true)), Verdict::Unknown),
             (Some(watch(WatchState::Failed("forbidden".into()), false)), Verdict::Unknown),
+            (Some(watch(WatchState::Retrying("busy".into()), false)), Verdict::Unknown),
             (Some(watch(WatchState::Unserved, false)), Verdict::Missing),
             (Some(watch(WatchState::Synced, false)), Verdict::Missing),
             (None, Verdict::Unknown),

@@ -73,11 +73,6 @@ pub fn removal(manifest: &Value, before: &str, object: &Value) -> Option<Removal
     Some(Removal { patch: Value::Array(patch), by })
 }
 
-/// The patch of [`removal`].
-pub fn removal_patch(manifest: &Value, before: &str, object: &Value) -> Option<Value> {
-    removal(manifest, before, object).map(|removal| removal.patch)
-}
-
 /// The edits to be made, by JSON pointer.
 #[derive(Default)]
 struct Edits<'e> {

@@ -26,7 +26,7 @@ fn of_list(wanted: Value, found: Value, ours: Value, theirs: &[(&str, &str, &str
     let before = json!(entries).to_string();
     let metadata = json!({"uid": "u", "resourceVersion": "1", "managedFields": entries});
     let object = json!({"apiVersion": "v1", "kind": "X", "metadata": metadata, "list": found});
-    removal_patch(&manifest, &before, &object).map(|patch| json!(patch.as_array().unwrap()[2..]))
+    removal(&manifest, &before, &object).map(|removal| json!(removal.patch.as_array().unwrap()[2..]))
 }
 
 fn item(name: &str) -> Value {
@@ -108,7 +108,7 @@ fn of_map(wanted: Value, found: Value, ours: Value, theirs: &[(&str, Value)]) ->
     entries.extend(theirs.iter().map(|(name, set)| entry(name, "Update", LATER, &json!({"f:spec": {"f:map": set}}))));
     let mut object = wrap(found);
     object["metadata"] = json!({"uid": "u", "resourceVersion": "1", "managedFields": entries});
-    let patch = removal_patch(&wrap(wanted), &json!(entries).to_string(), &object);
+    let patch = removal(&wrap(wanted), &json!(entries).to_string(), &object).map(|removal| removal.patch);
     patch.map(|patch| json!(patch.as_array().unwrap()[2..]))
 }
 
@@ -160,6 +160,6 @@ fn operations_stay_right_while_items_go() {
 
 #[test]
 fn objects_that_cannot_be_guarded_are_left_alone() {
-    assert_eq!(removal_patch(&json!({}), "", &json!({})), None);
-    assert_eq!(removal_patch(&json!(null), "[", &json!([])), None);
+    assert_eq!(removal(&json!({}), "", &json!({})), None);
+    assert_eq!(removal(&json!(null), "[", &json!([])), None);
 }

@@ -2,17 +2,21 @@
 
 use super::contest::Contest;
 use super::effect::{Apply, Effect, ManifestRef, Precondition, Purpose};
-use super::event::{ApplyOutcome, Inspection, RequestError, RequestErrorReason};
+use super::event::{ApplyOutcome, Inspection, RequestError};
 use super::hash::Hash;
 use super::ids::ObjectKey;
 use super::live::{Blame, LiveObject};
 use super::record::{AuditEntry, Expected, StoreOp};
-use super::diff::tells_absence;
-use super::state::{App, Flight, Owner, Timer, Verdict, watch_of};
+use super::state::{App, Flight, Owner, REVERTED, Timer, Verdict, WatchState};
 use super::step::{Engine, Step};
+use super::tracking::instance_name;
 
 /// After this many conflicts or failures in a row an object waits before it is tried again.
 const IMMEDIATE_TRIES: u32 = 3;
+/// How long an object waits whose write was not sent for want of time as leader.
+const FENCED_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+/// A delete leaves nothing that says whose it was.
+const DELETED: &str = "deleted from the cluster, by whom is unknown";
 
 impl Engine {
     /// Does for one object what its verdict asks for, unless the running sync does it.
@@ -27,40 +31,42 @@ impl Engine {
             return;
         }
         let lost = object.volatile.as_ref().is_some_and(|volatile| volatile.lost);
-        // What left Git and is not pruned asks for nothing.
-        if (object.verdict != Verdict::Extra || object.deleting()) && self.look_in_turn(key, step) {
-            return;
+        let watch = super::state::watch_of(key, &object.record.version);
+        let told = self.watches.get(&watch).is_some_and(|watch| !watch.listing && watch.state != WatchState::Pending);
+        let heals = app.heals;
+        let was_applied = object.was_applied() || app.deployed();
+        let differs = matches!(object.verdict, Verdict::Drifted | Verdict::Missing | Verdict::OutOfSync) || lost;
+        if differs && was_applied {
+            self.want_heal(app);
         }
-        let heals = app.plan.as_ref().is_ok_and(|plan| plan.self_heal()) && self.may_heal(app);
         let Some(object) = self.objects.get_mut(key) else { return };
         match object.verdict {
+            // Equal is not ours: one apply, as soon as it may be written.
+            Verdict::Synced if heals && object.is_equal() => self.drifted(app, key, heals, step),
             Verdict::Synced => object.calm(),
             Verdict::Unknown if lost && heals && object.was_applied() && !object.deleting() => {
                 self.recreate(app, key, step);
             }
             Verdict::Unknown | Verdict::Extra if lost => self.look(key, step),
-            Verdict::Unknown => self.inspect(app, key, step),
+            // What its list will tell in a moment need not be read object by object.
+            Verdict::Unknown
+                if !told && object.volatile.as_ref().is_none_or(|known| known.managed_fields.is_none()) => {}
+            Verdict::Unknown => {
+                // A heal that follows needs them as well.
+                let managed_fields = object.volatile.as_ref().and_then(|volatile| volatile.managed_fields.clone());
+                self.inspect(app, key, step);
+                if let Some(object) = self.objects.get_mut(key).filter(|_| managed_fields.is_some()) {
+                    object.volatile().managed_fields = managed_fields;
+                }
+            }
             Verdict::Drifted => self.drifted(app, key, heals, step),
-            Verdict::Missing | Verdict::OutOfSync if object.was_applied() || app.deployed() => {
+            Verdict::Missing | Verdict::OutOfSync if was_applied => {
                 self.drifted(app, key, heals, step);
             }
             Verdict::Missing | Verdict::OutOfSync => self.compare(app, key, step),
-            Verdict::Extra if object.record.live.is_none() => {
-                let watch = self.watches.get(&watch_of(key, &object.record.version));
-                if watch.is_some_and(tells_absence) { self.forget(app, key, step) } else { self.look(key, step) }
-            }
+            Verdict::Extra if object.record.live.is_none() => self.forget(app, key, step),
             Verdict::Extra | Verdict::Foreign => {}
         }
-    }
-
-    /// Whether this replica may put objects of the application back to what is installed: it leads, and either the
-    /// repository named that revision during its own epoch, or a leader recorded it in the status (DESIGN section 7).
-    pub(super) fn may_heal(&self, app: &App) -> bool {
-        let Some(installed) = &app.record.revision else { return false };
-        let confirmed = app.fresh && app.target.as_ref().is_some_and(|(target, _)| target == installed);
-        let recorded = app.observed.status.sync.revision.as_deref() == Some(installed.as_str())
-            || app.synced_revision() == Some(installed.as_str());
-        self.epoch.is_some() && app.left_alone().is_none() && !app.observed.deleting && (confirmed || recorded)
     }
 
     /// The object left our watch and is wanted: an apply that only creates finds out what happened and undoes it.
@@ -84,7 +90,7 @@ impl Engine {
             return self.explain(app, key, step);
         }
         if self.lanes.healing >= self.settings.apply_concurrency {
-            self.lanes.hungry.join(app.key());
+            self.lanes.to_heal.push(app.key());
             app.attention.insert(key.clone());
             return;
         }
@@ -105,21 +111,24 @@ impl Engine {
             return;
         }
         let managed_fields = volatile.managed_fields.take();
-        self.send(app, key, Purpose::Heal { managed_fields }, step);
+        self.send(app, key, Purpose::Heal { managed_fields }, true, step);
     }
 
     /// Drift that is only reported: finds out who changed what, once.
     fn explain(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) {
         let Some(object) = self.objects.get_mut(key) else { return };
-        if object.record.live.is_none() {
-            let deleted = "deleted from the cluster, by whom is unknown";
-            if object.volatile().drift.as_deref() != Some(deleted) {
-                object.volatile().drift = Some(deleted.into());
-                self.tell_drift(app, key, deleted, step);
+        let version = live_version(object);
+        if version.is_none() {
+            if object.volatile().drift.as_deref() != Some(DELETED) {
+                object.volatile().drift = Some(DELETED.into());
+                self.tell_drift(app, key, DELETED, step);
             }
+        } else if object.volatile().found_drifted == version {
+            // Known. What has changed since may have been to put it back.
+            self.weigh(app, key, step);
         } else if object.volatile().managed_fields.is_some() {
             self.inspect(app, key, step);
-        } else if object.volatile().drift.is_none() {
+        } else {
             self.look(key, step);
         }
     }
@@ -129,7 +138,7 @@ impl Engine {
         let Some(object) = self.objects.get_mut(key) else { return };
         let (Some(hash), Some(live)) = (object.record.desired, &object.record.live) else { return };
         let resource_version = live.resource_version;
-        if object.owner() != Owner::Ours {
+        if matches!(object.owner(), Owner::OtherApplication | Owner::OtherInstallation) {
             return;
         }
         let Some(managed_fields) = object.volatile().managed_fields.take() else {
@@ -143,35 +152,32 @@ impl Engine {
     /// An object that was never applied, of an application that only reports: one dry run per manifest says whether it has
     /// the manifest's values.
     fn compare(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) {
-        let automated = app.plan.as_ref().map_or(true, |plan| plan.automated.is_some());
-        if automated || self.epoch.is_none() || self.lanes.healing >= self.settings.apply_concurrency {
-            return;
+        if app.plan.as_ref().is_ok_and(|plan| plan.automated.is_none()) {
+            self.weigh(app, key, step);
         }
-        let Some(object) = self.objects.get_mut(key) else { return };
-        let desired = object.record.desired;
-        if std::mem::replace(&mut object.volatile().compared, desired) == desired {
-            return;
-        }
-        self.send(app, key, Purpose::Compare, step);
     }
 
-    /// Looks from time to time at an object that no watch shows, for it does not carry our label. Says whether it does now.
-    pub(super) fn look_in_turn(&mut self, key: &ObjectKey, step: &mut Step<'_>) -> bool {
-        let now = step.now.instant;
-        let next = now + self.settings.poll_interval;
-        let Some(volatile) = self.objects.get_mut(key).and_then(|object| object.volatile.as_mut()) else { return false };
-        if !volatile.unwatched {
-            volatile.look_at = None;
-            return false;
+    /// Asks by a dry run whether the object has the manifest's values, once for each state of it and not more often than
+    /// it might be healed.
+    fn weigh(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) {
+        let Some(object) = self.objects.get_mut(key) else { return };
+        let this = object.record.desired.map(|desired| (desired, live_version(object).unwrap_or_default()));
+        if self.epoch.is_none() || object.volatile().compared == this {
+            return;
         }
-        let due = *volatile.look_at.get_or_insert(next);
-        if due > now {
-            self.at(due, Timer::Object(key.clone()));
-            return false;
+        if self.lanes.healing >= self.settings.apply_concurrency {
+            self.lanes.to_heal.push(app.key());
+            app.attention.insert(key.clone());
+            return;
         }
-        volatile.look_at = None;
-        self.look(key, step);
-        true
+        let limits = self.settings.contest;
+        let volatile = object.volatile();
+        if let Err(not_before) = volatile.contest.get_or_insert_default().allow(step.now.instant, &limits) {
+            self.at(not_before, Timer::Object(key.clone()));
+            return;
+        }
+        volatile.compared = this;
+        self.send(app, key, Purpose::Compare, true, step);
     }
 
     pub(super) fn look(&mut self, key: &ObjectKey, step: &mut Step<'_>) {
@@ -183,13 +189,13 @@ impl Engine {
         }
     }
 
-    /// Sends an apply of what is desired, conditional on what is known of the object.
-    pub(super) fn send(&mut self, app: &App, key: &ObjectKey, purpose: Purpose, step: &mut Step<'_>) {
+    /// Sends an apply of what is desired, conditional on what is known of the object. `heal`: it takes a place of the heals,
+    /// and is told as one.
+    pub(super) fn send(&mut self, app: &App, key: &ObjectKey, purpose: Purpose, heal: bool, step: &mut Step<'_>) {
         let epoch = self.epoch;
         let Some(object) = self.objects.get_mut(key) else { return };
         let Some(desired) = object.record.desired else { return };
         let Some(manifest) = app.manifest(desired) else { return };
-        let heal = !matches!(purpose, Purpose::Sync { .. });
         let precondition = match &object.record.live {
             None => Precondition::Absent,
             Some(live) => Precondition::Exactly { uid: live.uid.clone(), resource_version: live.resource_version },
@@ -204,67 +210,79 @@ impl Engine {
         step.emit(Effect::Apply(Box::new(Apply { key: key.clone(), version, manifest, precondition, purpose, epoch })));
     }
 
-    /// Ends the request under way for an object, and gives its place back.
+    /// Gives the place of an answered request back.
     pub(super) fn land(&mut self, key: &ObjectKey) -> Option<Flight> {
         let flight = self.objects.get_mut(key)?.flight.take()?;
-        match flight {
-            Flight::Apply { heal: true, .. } => self.lanes.healing = self.lanes.healing.saturating_sub(1),
-            Flight::Apply { heal: false, .. } | Flight::Delete => {
-                self.lanes.syncing = self.lanes.syncing.saturating_sub(1);
-            }
-            Flight::Look | Flight::Inspect => {}
-        }
+        self.lanes.leave(flight);
         Some(flight)
     }
 
     /// Answer to an apply.
     pub(super) fn applied(&mut self, key: &ObjectKey, desired: Hash, outcome: ApplyOutcome, step: &mut Step<'_>) {
-        let Some(Flight::Apply { desired: sent, heal }) = self.objects.get(key).and_then(|object| object.flight) else {
-            return;
-        };
-        if sent != desired {
+        let waited = |flight| matches!(flight, Flight::Apply { desired: sent, .. } if sent == desired);
+        if !self.objects.get(key).and_then(|object| object.flight).is_some_and(waited) {
             return;
         }
-        self.land(key);
+        let Some(Flight::Apply { heal, .. }) = self.land(key) else { return };
         let Some(owner) = self.objects.get(key).map(|object| object.record.app.clone()) else { return };
         match outcome {
             ApplyOutcome::Applied { live, blame, leftover } => {
                 self.counters.applied += 1;
+                let gone = self.objects.get(key).is_some_and(|object| object.record.live.is_none());
                 self.took(key, desired, *live, leftover, step);
                 if let Some(mut app) = self.apps.remove(&owner) {
                     if heal {
-                        self.healed(&mut app, key, &blame, step);
+                        let what = if gone { DELETED.to_owned() } else { describe(&blame) };
+                        self.healed(&mut app, key, what, step);
                     } else {
-                        app.landed(key, "Synced", None);
+                        app.record_result(key, "Synced", None);
                     }
                     self.apps.insert(owner, app);
                 }
                 self.reassess(key);
             }
-            ApplyOutcome::Compared { live, equal } => self.compared(key, desired, live.map(|live| *live), equal, step),
-            ApplyOutcome::Conflict { live } => {
-                let failures = self.objects.get_mut(key).map_or(0, |object| {
-                    object.volatile().failures += 1;
-                    object.volatile().failures
-                });
-                self.settle_look(key, live.map(|live| *live), step);
-                if failures > IMMEDIATE_TRIES
-                    && let Some(object) = self.objects.get_mut(key)
-                {
-                    object.volatile().failures = failures;
-                    let again = step.now.instant + self.retry_delay(failures - IMMEDIATE_TRIES);
-                    if let Some(object) = self.objects.get_mut(key) {
-                        object.volatile().not_before = Some(again);
-                    }
-                    self.at(again, Timer::Object(key.clone()));
-                }
+            ApplyOutcome::Compared { live, equal } => {
+                self.compared(key, desired, live.map(|live| *live), equal, step);
                 self.requeue(&owner, key);
             }
-            ApplyOutcome::Fenced => self.requeue(&owner, key),
+            ApplyOutcome::Conflict { live } => {
+                self.conflicted(key, live.map(|live| *live), step);
+                self.requeue(&owner, key);
+            }
+            ApplyOutcome::Fenced => {
+                self.fenced(key, step);
+                self.requeue(&owner, key);
+            }
             ApplyOutcome::Failed(error) => {
                 self.counters.apply_failed += 1;
                 self.apply_failed(&owner, key, heal, &error, step);
             }
+        }
+    }
+
+    /// A write was not sent because leadership was about to end. It either goes on in a moment or is lost in one: until
+    /// then nothing is tried, or the two would chase each other.
+    pub(super) fn fenced(&mut self, key: &ObjectKey, step: &Step<'_>) {
+        let again = step.now.instant + FENCED_PAUSE;
+        if let Some(object) = self.objects.get_mut(key) {
+            object.volatile().not_before = Some(again);
+        }
+        self.at(again, Timer::Object(key.clone()));
+    }
+
+    /// The object is not as the decision assumed: again at once, but not endlessly.
+    fn conflicted(&mut self, key: &ObjectKey, live: Option<LiveObject>, step: &mut Step<'_>) {
+        let failures = self.objects.get_mut(key).map_or(0, |object| object.volatile().failures.saturating_add(1));
+        self.settle_look(key, live, step);
+        let wait = failures.checked_sub(IMMEDIATE_TRIES).filter(|beyond| *beyond > 0);
+        let again = wait.map(|beyond| step.now.instant + self.retry_delay(beyond));
+        let Some(object) = self.objects.get_mut(key) else { return };
+        // What was asked of the object was not answered.
+        object.volatile().compared = None;
+        object.volatile().failures = failures;
+        if let Some(again) = again {
+            object.volatile().not_before = Some(again);
+            self.at(again, Timer::Object(key.clone()));
         }
     }
 
@@ -277,8 +295,12 @@ impl Engine {
         leftover: Option<String>,
         step: &mut Step<'_>,
     ) {
-        let Some(app) = self.objects.get(key).map(|object| object.record.app.clone()) else { return };
-        let owner = self.owner_of(&live, &app);
+        let instance = self
+            .objects
+            .get(key)
+            .map(|object| instance_name(&object.record.app, &self.settings.control_namespace))
+            .unwrap_or_default();
+        let owner = super::state::owner_of(&live, &self.settings.instance, &instance);
         let Some(object) = self.objects.get_mut(key) else { return };
         object.record.expected = live.footprint.map(|footprint| Expected { desired, footprint });
         object.see(live, owner);
@@ -287,6 +309,7 @@ impl Engine {
             volatile.not_before = None;
             volatile.error = None;
             volatile.found_drifted = None;
+            volatile.equal = None;
             volatile.lost = false;
         }
         if leftover.is_some() || object.volatile.is_some() {
@@ -298,11 +321,10 @@ impl Engine {
         }
     }
 
-    fn healed(&mut self, app: &mut App, key: &ObjectKey, blame: &[Blame], step: &mut Step<'_>) {
+    fn healed(&mut self, app: &mut App, key: &ObjectKey, what: String, step: &mut Step<'_>) {
         self.counters.drift_healed += 1;
-        let what = describe(blame);
         if let Some(object) = self.objects.get_mut(key) {
-            object.volatile().drift = Some(format!("reverted: {what}").into());
+            object.volatile().drift = Some(format!("{REVERTED}{what}").into());
             object.volatile().drift_told = false;
         }
         step.emit(app.notice(false, "DriftReverted", format!("{key}: {what}")));
@@ -334,18 +356,31 @@ impl Engine {
         let seen = live.as_ref().map(|live| (live.resource_version, live.footprint));
         self.settle_look(key, live, step);
         let Some(object) = self.objects.get_mut(key) else { return };
-        if let (true, Some((resource_version, footprint))) = (equal, seen) {
-            match (object.owner(), footprint) {
-                // Ours in every field, with the values that Git wants: whatever made the difference, it is no drift.
-                (Owner::Ours, Some(footprint))
-                    if object.record.live.as_ref().and_then(|live| live.stamp) == Some(desired) =>
-                {
-                    object.record.expected = Some(Expected { desired, footprint });
-                    object.volatile().found_drifted = None;
-                    step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
-                }
-                _ => object.volatile().equal = Some((desired, resource_version)),
+        let Some((resource_version, footprint)) = seen else { return };
+        let ours =
+            object.owner() == Owner::Ours && object.record.live.as_ref().and_then(|live| live.stamp) == Some(desired);
+        let drifted = object.verdict == Verdict::Drifted;
+        let volatile = object.volatile();
+        let lost = volatile.found_drifted == Some(resource_version) && !volatile.covered;
+        volatile.compared = Some((desired, resource_version));
+        match footprint.filter(|_| ours && !lost) {
+            // Ours in every field, with the values that Git wants: whatever made the difference, it is no drift.
+            Some(footprint) if equal => {
+                volatile.found_drifted = None;
+                object.record.expected = Some(Expected { desired, footprint });
+                step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             }
+            _ if equal => volatile.equal = Some((desired, resource_version)),
+            _ if drifted && volatile.drift.is_none() => {
+                let what = describe(&[]);
+                volatile.drift = Some(what.as_str().into());
+                let owner = object.record.app.clone();
+                if let Some(mut app) = self.apps.remove(&owner) {
+                    self.tell_drift(&mut app, key, &what, step);
+                    self.apps.insert(owner, app);
+                }
+            }
+            _ => {}
         }
         self.reassess(key);
     }
@@ -363,24 +398,11 @@ impl Engine {
         if heal {
             step.emit(app.notice(true, "HealFailed", format!("{key}: {}", error.message)));
             app.status.dirty = true;
-            if error.reason == RequestErrorReason::NamespaceUnavailable {
-                self.ensure_namespace(&mut app, step);
-            }
         } else {
             self.sync_failed(&mut app, key, error, step);
         }
         self.apps.insert(owner.clone(), app);
         self.dirty.insert(owner.clone());
-    }
-
-    /// A heal found that the namespace was deleted: it is made anew if the application makes it. The heal is tried again
-    /// by itself.
-    fn ensure_namespace(&mut self, app: &mut App, step: &mut Step<'_>) {
-        let (Ok(plan), Some(epoch), false) = (&app.plan, self.epoch, app.ensuring) else { return };
-        if plan.options.create_namespace && !plan.namespace.is_empty() {
-            app.ensuring = true;
-            step.emit(Effect::EnsureNamespace { app: app.key().clone(), namespace: plan.namespace.clone(), epoch });
-        }
     }
 
     /// Answer to a comparison with the managed fields.
@@ -408,10 +430,16 @@ impl Engine {
                 object.record.expected = live.footprint.map(|footprint| Expected { desired, footprint });
                 step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             } else {
-                object.volatile().found_drifted = Some(resource_version);
+                let volatile = object.volatile();
+                volatile.found_drifted = Some(resource_version);
+                volatile.covered = inspection.covered;
                 let what = describe(&inspection.blame);
-                if object.volatile().drift.as_deref() != Some(what.as_str()) {
-                    object.volatile().drift = Some(what.as_str().into());
+                // What no manager explains is told after a dry run.
+                if !inspection.covered && volatile.drift.as_deref() != Some(what.as_str()) {
+                    if volatile.drift.replace(what.as_str().into()).is_none() {
+                        // It was as Git wants it until now: there is no need to ask whether it still is.
+                        volatile.compared = Some((desired, resource_version));
+                    }
                     if let Some(mut app) = self.apps.remove(&owner) {
                         if !app.plan.as_ref().is_ok_and(|plan| plan.self_heal()) {
                             self.tell_drift(&mut app, key, &what, step);
@@ -430,23 +458,24 @@ impl Engine {
         app.tally.count(object.verdict, object.counted, -1);
         app.inventory.remove(key);
         app.attention.remove(key);
-        app.drop_from_sync(key);
         app.status.dirty = true;
         self.hand_over_or_forget(key, step);
     }
 }
 
 impl super::state::Object {
-    /// It is as Git wants it: what was held against it is forgotten; the limiter of its heals is not.
+    /// It is as Git wants it: what was held against it is forgotten; the limiter of its heals is not, nor what was told of
+    /// fields that others still hold.
     fn calm(&mut self) {
+        let equal = self.is_equal();
         if let Some(volatile) = &mut self.volatile {
-            volatile.drift_told = false;
+            volatile.drift_told &= equal;
             volatile.error = None;
             volatile.failures = 0;
             volatile.not_before = None;
             volatile.managed_fields = None;
             volatile.found_drifted = None;
-            if volatile.drift.as_deref().is_some_and(|drift| !drift.starts_with("reverted: ")) {
+            if !equal && volatile.drift.as_deref().is_some_and(|drift| !drift.starts_with(REVERTED)) {
                 volatile.drift = None;
             }
         }
@@ -472,6 +501,11 @@ impl App {
         let result = self.operation.as_ref()?.sync_result.as_ref()?;
         Some(result.revision.as_str()).filter(|revision| !revision.is_empty())
     }
+}
+
+/// Resource version of the object as it was last seen.
+fn live_version(object: &super::state::Object) -> Option<u64> {
+    object.record.live.as_ref().map(|live| live.resource_version)
 }
 
 /// Who changed what, as a sentence: `kubectl-edit (Update, 2026-11-23T10:00:00Z) changed .spec.replicas`.

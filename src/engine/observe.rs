@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::desired::DesiredObject;
 use super::effect::Effect;
 use super::event::{RequestError, RequestErrorReason, Sweep, WatchEvent};
-use super::ids::{AppKey, Gvk, ObjectKey};
+use super::ids::{GroupKind, Gvk, ObjectKey};
 use super::live::{LiveObject, Protection};
 use super::record::{LiveRecord, ObjectRecord, StoreOp};
-use super::state::{App, Flight, Object, Owner, Timer, Verdict, WatchState, watch_of};
+use super::state::{Flight, Object, Owner, Timer, WatchState, owner_of, watch_of};
 use super::step::{Engine, Step};
 use super::tracking::instance_name;
 
@@ -53,8 +52,7 @@ impl Object {
             Some(expected.desired) == self.record.desired && Some(expected.footprint) == record.footprint
         });
         let message = live.health.and_then(|health| health.message);
-        let unwatched = live.instance.is_none();
-        let plain = settled && owner == Owner::Ours && !live.deleting && !unwatched && message.is_none();
+        let plain = settled && owner == Owner::Ours && !live.deleting && message.is_none();
         self.record.live = Some(record);
         if plain && self.volatile.is_none() {
             return changed;
@@ -62,7 +60,6 @@ impl Object {
         let volatile = self.volatile();
         let told = changed || volatile.deleting != live.deleting || volatile.health_message != message;
         volatile.owner = owner;
-        volatile.unwatched = unwatched;
         volatile.deleting = live.deleting;
         volatile.health_message = message;
         volatile.lost = false;
@@ -70,31 +67,15 @@ impl Object {
         told
     }
 
-    /// What its application desires of it, as a claim.
-    fn claim(&self, key: &ObjectKey) -> Option<DesiredObject> {
-        let record = &self.record;
-        let (version, stage, no_prune) = (record.version.clone(), record.stage, record.no_prune);
-        record.desired.map(|hash| DesiredObject { key: key.clone(), version, hash, stage, no_prune })
-    }
-
-    /// Another application inherits it. Until that has applied it, it is not proven to be that one's.
-    pub(super) fn move_to(&mut self, app: &AppKey) {
-        self.record.app = app.clone();
-        if let Some(live) = &mut self.record.live {
-            live.ours = false;
-            self.volatile().owner = Owner::Untracked;
-        }
-    }
-
     /// It is not in the cluster.
     pub(super) fn vanish(&mut self) {
         self.record.live = None;
         if let Some(volatile) = &mut self.volatile {
             volatile.lost = false;
-            volatile.unwatched = false;
             volatile.deleting = false;
             volatile.delete_accepted = false;
             volatile.owner = Owner::Ours;
+            volatile.tracked = None;
             volatile.health_message = None;
             volatile.managed_fields = None;
             volatile.found_drifted = None;
@@ -120,13 +101,20 @@ impl Engine {
             WatchEvent::ListDone { resource_version } => {
                 known.listing = false;
                 known.state = WatchState::Synced;
-                self.list_done(watch, step);
-                step.store(StoreOp::PutPosition(watch.clone(), resource_version));
+                self.list_done(watch, resource_version);
+                self.advance_position(watch, resource_version, step);
             }
-            WatchEvent::Bookmark { resource_version } => {
-                step.store(StoreOp::PutPosition(watch.clone(), resource_version));
-            }
+            WatchEvent::Bookmark { resource_version } => self.advance_position(watch, resource_version, step),
             WatchEvent::Failed { error } => self.watch_failed(watch, error),
+        }
+    }
+
+    /// Everything up to here was delivered. While an object that left the watch has not been looked at, a restart has to
+    /// hear of it again: its record still says that it is there.
+    fn advance_position(&self, watch: &Gvk, resource_version: u64, step: &mut Step<'_>) {
+        let lost = |object: &Object| object.volatile.as_ref().is_some_and(|volatile| volatile.lost);
+        if !self.served_by(watch).any(|(_, object)| lost(object)) {
+            step.store(StoreOp::PutPosition(watch.clone(), resource_version));
         }
     }
 
@@ -140,82 +128,33 @@ impl Engine {
             object.seen = list;
         }
         let key = live.key.clone();
-        let app = object.record.app.clone();
-        let owner = self.owner_of(&live, &app);
-        if owner == Owner::OtherApplication {
-            self.yield_to_tracked(&live, &app, step);
+        let instance = instance_name(&object.record.app, &self.settings.control_namespace);
+        let owner = match owner_of(&live, &self.settings.instance, &instance) {
+            // The stamp is of this very manifest, so nobody applied another one since: the tracking id was edited by hand,
+            // unless it names an application that there is.
+            Owner::OtherApplication
+                if live.stamp.is_some()
+                    && live.stamp == object.record.desired
+                    && live.tracking.as_ref().is_none_or(|tracking| {
+                        self.instances.get(&tracking.instance).is_none_or(|named| *named == object.record.app)
+                    }) =>
+            {
+                Owner::Untracked
+            }
+            owner => owner,
+        };
+        let labelled = live.instance.as_deref() == Some(&*self.settings.instance);
+        let tracked = live.tracking.as_ref().filter(|_| labelled && owner == Owner::OtherApplication);
+        let tracked = tracked.map(|tracking| Box::from(&*tracking.instance));
+        let told = object.see(live, owner);
+        if let Some(volatile) = &mut object.volatile {
+            volatile.tracked = tracked;
         }
-        let Some(object) = self.objects.get(&key) else { return };
-        let app = object.record.app.clone();
-        let owner = self.owner_of(&live, &app);
-        let Some(object) = self.objects.get_mut(&key) else { return };
-        if object.see(live, owner) {
+        if told {
             step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             self.reassess(&key);
-        } else if object.verdict == Verdict::Unknown {
+        } else if object.verdict == super::state::Verdict::Unknown {
             self.reassess(&key);
-        }
-    }
-
-    /// Whose a live object is, seen from an application that has it in its inventory.
-    pub(super) fn owner_of(&self, live: &LiveObject, app: &AppKey) -> Owner {
-        let label = live.instance.as_deref();
-        if label.is_some_and(|label| *label != *self.settings.instance) {
-            return Owner::OtherInstallation;
-        }
-        let Some(tracking) = live.tracking.as_ref().filter(|tracking| tracking.object == live.key) else {
-            return Owner::Untracked;
-        };
-        if *tracking.instance == *instance_name(app, &self.settings.control_namespace) {
-            return Owner::Ours;
-        }
-        let desired = match self.instances.get(&tracking.instance) {
-            // What another controller's Application tracks does not carry our label.
-            None => label.is_none() || !self.applications_listed,
-            // The record of the object is this application's: if the other one desires it as well, it has a claim.
-            Some(other) => self.apps.get(other).is_none_or(|other| {
-                other.record.revision.is_none() || other.claims.contains_key(&live.key)
-            }),
-        };
-        if desired { Owner::OtherApplication } else { Owner::Untracked }
-    }
-
-    /// Two applications desire the object, and it is the other one's by its tracking id: that one keeps it, and this one
-    /// has the claim. Which of them was rendered first does not matter.
-    fn yield_to_tracked(&mut self, live: &LiveObject, app: &AppKey, step: &mut Step<'_>) {
-        let heir = live.tracking.as_ref().and_then(|tracking| self.instances.get(&tracking.instance)).cloned();
-        let Some(heir) = heir.filter(|heir| self.apps.get(heir).is_some_and(|heir| heir.claims.contains_key(&live.key)))
-        else {
-            return;
-        };
-        let Some(mut owner) = self.apps.remove(app) else { return };
-        if let Some(object) = self.objects.get(&live.key)
-            && let Some(claim) = object.claim(&live.key)
-        {
-            owner.tally.count(object.verdict, object.counted, -1);
-            owner.inventory.remove(&live.key);
-            owner.attention.remove(&live.key);
-            owner.drop_from_sync(&live.key);
-            owner.status.dirty = true;
-            // The heir first: the owner's new claim is not to be served now.
-            self.hand_over_or_forget(&live.key, step);
-            owner.claims.insert(live.key.clone(), claim);
-            self.remember(&mut owner, step);
-            self.dirty.insert(heir);
-        }
-        self.dirty.insert(app.clone());
-        self.apps.insert(app.clone(), owner);
-    }
-
-    /// What an application desires has changed, or it is gone: what was left to it is looked at again.
-    pub(super) fn look_at_foreign(&mut self) {
-        let foreign = |app: &&Box<App>| app.tally.of(Verdict::Foreign) > 0;
-        let keys = self.apps.values().filter(foreign).flat_map(|app| app.inventory.iter().cloned());
-        for key in keys.collect::<Vec<_>>() {
-            if let Some(object) = self.objects.get_mut(&key).filter(|object| object.verdict == Verdict::Foreign) {
-                object.volatile().lost = true;
-                self.reassess(&key);
-            }
         }
     }
 
@@ -226,7 +165,8 @@ impl Engine {
         else {
             return;
         };
-        if self.owner_of(&live, &app) != Owner::Ours {
+        let instance = instance_name(&app, &self.settings.control_namespace);
+        if owner_of(&live, &self.settings.instance, &instance) != Owner::Ours {
             return;
         }
         let key = self.interned(&live.key);
@@ -270,14 +210,13 @@ impl Engine {
         self.reassess(key);
     }
 
-    /// What a complete list did not name has left the watch.
-    fn list_done(&mut self, watch: &Gvk, _step: &mut Step<'_>) {
+    /// What a complete list did not name has left the watch, unless it is newer than the list.
+    fn list_done(&mut self, watch: &Gvk, resource_version: u64) {
         let list = self.watches.get(watch).map_or(0, |known| known.list);
         for key in self.keys_of(watch) {
             if let Some(object) = self.objects.get_mut(&key)
-                && object.record.live.is_some()
+                && object.record.live.as_ref().is_some_and(|live| live.resource_version <= resource_version)
                 && object.seen != list
-                && object.flight.is_none()
             {
                 object.volatile().lost = true;
             }
@@ -293,6 +232,7 @@ impl Engine {
             RequestErrorReason::Forbidden => WatchState::Failed(error.message),
             // It is being tried again; what was known stays known.
             _ if known.state == WatchState::Synced => return,
+            RequestErrorReason::Transient { .. } => WatchState::Retrying(error.message),
             _ => WatchState::Failed(error.message),
         };
         let unserved = known.state == WatchState::Unserved;
@@ -308,14 +248,16 @@ impl Engine {
     }
 
     /// Objects that a watch serves.
-    fn keys_of(&self, watch: &Gvk) -> Vec<ObjectKey> {
+    fn served_by<'a>(&'a self, watch: &'a Gvk) -> impl Iterator<Item = (&'a ObjectKey, &'a Object)> {
         let first = ObjectKey::new(watch.group.clone(), watch.kind.clone(), "", "");
         self.objects
             .range(first..)
             .take_while(|(key, _)| key.group == watch.group && key.kind == watch.kind)
             .filter(|(_, object)| object.record.version == watch.version)
-            .map(|(key, _)| key.clone())
-            .collect()
+    }
+
+    fn keys_of(&self, watch: &Gvk) -> Vec<ObjectKey> {
+        self.served_by(watch).map(|(key, _)| key.clone()).collect()
     }
 
     /// Answer to a look: the object as it is, or that there is none.
@@ -355,12 +297,6 @@ impl Engine {
                 let Some(object) = self.objects.get_mut(key) else { return };
                 object.vanish();
                 step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
-                let (owner, left_git) = (object.record.app.clone(), object.record.desired.is_none());
-                if left_git && let Some(mut app) = self.apps.remove(&owner) {
-                    self.forget(&mut app, key, step);
-                    self.dirty.insert(owner.clone());
-                    self.apps.insert(owner, app);
-                }
             }
         }
         if let Some(volatile) = self.objects.get_mut(key).and_then(|object| object.volatile.as_mut()) {
@@ -392,7 +328,7 @@ impl Engine {
 
     /// Reads what carries our label anywhere, once, if the store does not know all of it.
     pub(super) fn sweep(&mut self, step: &mut Step<'_>) {
-        if !self.inventory_complete && !self.sweeping && self.applications_listed {
+        if !self.inventory_complete && !self.sweeping && !self.store_failed && self.applications_listed {
             self.sweeping = true;
             step.emit(Effect::Sweep);
         }
@@ -410,18 +346,24 @@ impl Engine {
                 }
                 // A kind that we may not list can't hold anything of ours, unless rights were taken away since: then a status
                 // names it, and the search is not over.
-                if self.apps.values().any(|app| forbidden.iter().any(|kind| app.status.kinds.contains(kind))) {
-                    return self.sweep_later(step);
+                let named = |kind: &&GroupKind| self.apps.values().any(|app| app.status.kinds.contains(*kind));
+                if let Some(kind) = forbidden.iter().find(named) {
+                    let error = format!("{kind} may not be listed, and a status names objects of it");
+                    return self.sweep_later(error, step);
                 }
-                self.inventory_complete = true;
+                self.inventory_complete = !self.store_failed;
+                self.sweep_failures = 0;
+                self.sweep_error = None;
                 step.store(StoreOp::MarkComplete);
                 self.dirty.extend(self.apps.keys().cloned());
             }
-            Err(_) => self.sweep_later(step),
+            Err(error) => self.sweep_later(error.message, step),
         }
     }
 
-    fn sweep_later(&mut self, step: &Step<'_>) {
+    fn sweep_later(&mut self, error: String, step: &Step<'_>) {
+        self.sweep_error = Some(error);
+        self.dirty.extend(self.apps.keys().cloned());
         self.sweep_failures = self.sweep_failures.saturating_add(1);
         let again = step.now.instant + self.retry_delay(self.sweep_failures);
         self.at(again, Timer::Sweep);

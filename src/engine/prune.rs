@@ -12,7 +12,6 @@ use super::event::{DeleteOutcome, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
 use super::live::Protection;
 use super::options::Propagation;
-use super::record::StoreOp;
 use super::state::{App, Flight, Object, Owner, SyncPhase, Timer, Verdict, Watch, WatchState, watch_of};
 use super::step::{Engine, Step};
 
@@ -123,12 +122,6 @@ impl Engine {
         }
     }
 
-    /// Whether a prune that waited for a person may go on.
-    pub(super) fn prune_released(&mut self, app: &mut App, step: &mut Step<'_>) -> bool {
-        let extras = self.extras(app);
-        !extras.is_empty() && self.prune_allowed(app, &extras, step).is_ok()
-    }
-
     /// What left Git.
     fn extras(&self, app: &App) -> Vec<ObjectKey> {
         let left = |key: &&ObjectKey| self.objects.get(*key).is_some_and(|object| object.verdict == Verdict::Extra);
@@ -137,34 +130,58 @@ impl Engine {
 
     /// Whether the application may prune these objects now.
     fn prune_allowed(&mut self, app: &mut App, extras: &[ObjectKey], step: &mut Step<'_>) -> Result<(), Held> {
-        let Ok(plan) = &app.plan else { return Err(Held::Wait("the spec is invalid".into())) };
+        if app.plan.is_err() {
+            return Err(Held::Wait("the spec is invalid".into()));
+        }
+        if self.store_failed {
+            return Err(Held::Stop("nothing is pruned, because the store can't be written; the log says why".into()));
+        }
         if !self.inventory_complete {
-            return Err(Held::Wait(
-                "a prune waits until every kind was searched for objects of this installation".into(),
-            ));
+            return Err(Held::Wait(self.searching("a prune")));
         }
-        let revision = app.record.revision.clone();
-        let known = app.inventory.len();
-        let count = extras.len();
-        if count == known && !plan.allow_empty() {
-            return Err(Held::Stop(format!(
-                "nothing is left in Git: a sync would delete all {count} objects. Nothing is deleted; set \
-                 spec.syncPolicy.automated.allowEmpty if that is meant"
-            )));
-        }
-        let share = count * 100 > known * self.settings.prune_share_percent;
-        let short = revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
-        let allowed = app.observed.annotations.get(ALLOW_PRUNE).is_some_and(|allowed| {
-            allowed.len() >= short.len()
-                && revision.as_ref().is_some_and(|revision| revision.as_str().starts_with(&**allowed))
-        });
-        if share && known >= self.settings.prune_share_minimum && !allowed && !plan.allow_empty() {
-            return Err(Held::Stop(format!(
-                "{short} would delete {count} of {known} objects. Nothing is deleted; annotate the Application with \
-                 {ALLOW_PRUNE}={short} if that is meant"
-            )));
+        if let Some(why) = self.prune_held(app, extras.len()) {
+            return Err(Held::Stop(why));
         }
         self.others_tried(app, step)
+    }
+
+    /// Why `count` objects are not pruned until somebody says that it is meant.
+    pub(super) fn prune_held(&self, app: &App, count: usize) -> Option<String> {
+        if app.plan.as_ref().is_ok_and(|plan| plan.allow_empty()) {
+            return None;
+        }
+        let known = app.inventory.len();
+        if count == known {
+            return Some(format!(
+                "nothing is left in Git: a sync would delete all {count} objects. Nothing is deleted; set \
+                 spec.syncPolicy.automated.allowEmpty if that is meant"
+            ));
+        }
+        let revision = app.record.revision.as_ref();
+        let short = revision.map(|revision| revision.short().to_owned()).unwrap_or_default();
+        let allowed = |allowed: &String| {
+            allowed.len() >= short.len() && revision.is_some_and(|revision| revision.as_str().starts_with(&**allowed))
+        };
+        let large =
+            known >= self.settings.prune_share_minimum && count * 100 > known * self.settings.prune_share_percent;
+        let held = large && !app.observed.annotations.get(ALLOW_PRUNE).is_some_and(allowed);
+        held.then(|| {
+            format!(
+                "{short} would delete {count} of {known} objects. Nothing is deleted; annotate the Application with \
+                 {ALLOW_PRUNE}={short} if that is meant"
+            )
+        })
+    }
+
+    /// A prune, or an error of a sync, that has become pointless is not told any longer.
+    pub(super) fn clear_sync_errors(&self, app: &mut App, step: &Step<'_>) {
+        if app.tally.of(Verdict::Extra) == 0 {
+            app.condition(PRUNE_HELD, None, step.now.wall);
+        }
+        let synced = app.tally.of(Verdict::Synced) as usize == app.inventory.len();
+        if app.sync.is_none() && app.at_target() && synced {
+            app.condition("SyncError", None, step.now.wall);
+        }
     }
 
     /// A prune waits, for a bounded time, until every application that reads the repository has tried the revision: what
@@ -192,12 +209,19 @@ impl Engine {
         Err(Held::Wait(format!("a prune waits for {count} applications of this repository, {first} first")))
     }
 
+    /// Why something waits for a sweep.
+    fn searching(&self, what: &str) -> String {
+        let why =
+            self.sweep_error.as_ref().map(|error| format!("; the last search failed: {error}")).unwrap_or_default();
+        format!("{what} waits until every kind was searched for objects of this installation{why}")
+    }
+
     /// Whether another application desires the object.
-    pub(super) fn claimed(&self, key: &ObjectKey) -> bool {
+    fn claimed(&self, key: &ObjectKey) -> bool {
         self.apps.values().any(|app| app.claims.contains_key(key))
     }
 
-    fn desired_uids(&self, app: &App) -> BTreeSet<Arc<str>> {
+    pub(super) fn desired_uids(&self, app: &App) -> BTreeSet<Arc<str>> {
         let desired = app.inventory.iter().filter_map(|key| self.objects.get(key));
         desired
             .filter(|object| object.record.desired.is_some())
@@ -217,7 +241,7 @@ impl Engine {
             return false;
         }
         if self.lanes.syncing >= self.settings.apply_concurrency {
-            self.lanes.hungry.join(app.key());
+            self.lanes.to_sync.push(app.key());
             return false;
         }
         let Some(live) = &object.record.live else { return false };
@@ -237,8 +261,6 @@ impl Engine {
             propagation,
             epoch,
         };
-        // Found by a watch, its record may still wait for a transaction: what is deleted is in the durable inventory.
-        step.store_first(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
         object.flight = Some(Flight::Delete);
         self.lanes.syncing += 1;
         if let Some(sync) = &mut app.sync {
@@ -259,6 +281,7 @@ impl Engine {
         if let Some(sync) = &mut app.sync {
             sync.flying.remove(key);
         }
+        let sent = !matches!(outcome, DeleteOutcome::Fenced);
         match outcome {
             DeleteOutcome::Accepted => {
                 self.counters.pruned += 1;
@@ -274,7 +297,8 @@ impl Engine {
                 self.audit(&app, Some(key), "pruned", reason.to_owned(), step);
             }
             DeleteOutcome::NotFound => app.record_result(key, "Pruned", None),
-            DeleteOutcome::Conflict | DeleteOutcome::Fenced => {}
+            DeleteOutcome::Conflict => {}
+            DeleteOutcome::Fenced => self.fenced(key, step),
             DeleteOutcome::Failed(error) => {
                 let passing = matches!(error.reason, RequestErrorReason::Transient { .. });
                 self.apps.insert(owner.clone(), app);
@@ -288,6 +312,7 @@ impl Engine {
         }
         self.apps.insert(owner.clone(), app);
         if let Some(object) = self.objects.get_mut(key)
+            && sent
             && !object.volatile().delete_accepted
         {
             // Gone or changed: what it is now has to be seen before anything else is done to it.
@@ -307,8 +332,7 @@ impl Engine {
             return;
         }
         if !self.inventory_complete {
-            let why = "the deletion waits until every kind was searched for objects of this installation";
-            app.waiting = Some(why.into());
+            app.waiting = Some(self.searching("the deletion"));
             return;
         }
         let keys: Vec<ObjectKey> = app.inventory.iter().cloned().collect();
@@ -324,10 +348,7 @@ impl Engine {
                     remaining += 1;
                     self.look(&key, step);
                 }
-                Fate::Wait => {
-                    remaining += 1;
-                    self.look_in_turn(&key, step);
-                }
+                Fate::Wait => remaining += 1,
                 Fate::Delete => {
                     remaining += 1;
                     self.delete(app, &key, step);

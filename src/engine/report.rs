@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::application::REFRESH;
+use super::apps::{RECORDED_ERROR, RECORDED_SHARING};
 use super::effect::{Effect, WriteApplication};
 use super::event::{RequestError, RequestErrorReason};
 use super::health::HealthCode;
@@ -13,7 +14,7 @@ use super::status::{ApplicationStatus, ComparedTo, HealthStatus, ResourceResult,
 use super::step::{Engine, Step};
 use super::view::{ApplicationView, ObjectView, View};
 
-/// How much longer a status waits while some of its objects are being looked into.
+/// How much longer a status waits while some of its objects are being applied or looked into.
 const OPEN_FACTOR: u32 = 20;
 
 impl Engine {
@@ -32,10 +33,12 @@ impl Engine {
             } else {
                 self.advance_rendering(app, step);
                 self.advance_sync(app, step);
+                self.advance_healing(app);
                 let attention = std::mem::take(&mut app.attention);
                 for key in &attention {
                     self.attend(app, key, step);
                 }
+                self.clear_sync_errors(app, step);
             }
             Self::finish_refresh(app);
         }
@@ -65,7 +68,9 @@ impl Engine {
                     continue;
                 };
                 let watch = watch_of(key, &object.record.version);
-                if let Some(WatchState::Failed(error)) = self.watches.get(&watch).map(|watch| &watch.state) {
+                if let Some(WatchState::Failed(error) | WatchState::Retrying(error)) =
+                    self.watches.get(&watch).map(|watch| &watch.state)
+                {
                     failed.insert(watch.to_string(), error.clone());
                 }
             }
@@ -73,6 +78,9 @@ impl Engine {
         let text = failed.iter().map(|(kind, error)| format!("{kind} can't be watched: {error}"));
         let text: Vec<String> = text.collect();
         let message = (!text.is_empty()).then(|| super::redact::truncate(text.join("; ")));
+        if message.is_some() {
+            app.condition(RECORDED_ERROR, None, step.now.wall);
+        }
         app.condition("ComparisonError/watch", message, step.now.wall);
         let foreign = app.tally.of(Verdict::Foreign) as usize + app.claims.len();
         let first = app.claims.keys().next().cloned().or_else(|| {
@@ -85,6 +93,9 @@ impl Engine {
                 "{foreign} objects belong to another application or installation and are not applied, {first} first"
             )
         });
+        if message.is_some() || (app.record.revision.is_some() && app.tally.of(Verdict::Unknown) == 0) {
+            app.condition(RECORDED_SHARING, None, step.now.wall);
+        }
         app.condition("SharedResourceWarning/owner", message, step.now.wall);
     }
 
@@ -92,8 +103,13 @@ impl Engine {
     fn write_status(&mut self, app: &mut App, step: &mut Step<'_>) {
         let Some(epoch) = self.epoch.filter(|_| app.status.dirty && app.status.in_flight.is_none()) else { return };
         let now = step.now.instant;
-        // While objects are being looked into, what could be said now would be said otherwise in a moment.
-        let open = app.tally.of(Verdict::Unknown) > 0 || app.record.revision.is_none() && app.conditions.is_empty();
+        // While objects are being applied or looked into, what could be said now would be said otherwise in a moment. The
+        // start and the end of a sync are urgent.
+        let applying = |sync: &super::state::Sync| matches!(sync.phase, SyncPhase::Namespace | SyncPhase::Applying);
+        let open = app.sync.as_ref().is_some_and(applying)
+            || app.tally.of(Verdict::Unknown) > 0
+            || app.record.revision.is_none() && app.conditions.is_empty()
+            || self.is_behind(app);
         let delay = self.settings.status_delay * if open { OPEN_FACTOR } else { 1 };
         let since = *app.status.since.get_or_insert(now);
         let due = if app.status.urgent { now } else { since + delay };
@@ -109,7 +125,7 @@ impl Engine {
         app.status.dirty = false;
         let status = self.status(app, step);
         let hash = status_hash(&status);
-        let changed = app.status.seen != Some(hash);
+        let changed = app.status.prove || app.status.seen != Some(hash);
         let clear_operation = app.status.clear_operation && app.observed.operation.is_some();
         let clear_refresh = app.status.clear_refresh && app.observed.annotations.contains_key(REFRESH);
         app.status.clear_operation &= clear_operation;
@@ -158,6 +174,8 @@ impl Engine {
                     }
                     app.observed.resource_version = app.observed.resource_version.max(resource_version);
                     app.failures = 0;
+                    app.status.proven = true;
+                    app.status.prove = false;
                     if std::mem::take(&mut app.status.clear_operation) {
                         app.observed.operation = None;
                     }
@@ -181,6 +199,9 @@ impl Engine {
             // The Application is gone; its watch will say so.
             app.status.dirty = false;
             return;
+        }
+        if !app.status.proven {
+            app.adopt_status();
         }
         // After a conflict the watch brings the newer state, mostly before this wait is over.
         app.failures = app.failures.saturating_add(1);
@@ -209,20 +230,23 @@ impl Engine {
             }
         };
         let sync = self.sync_status(app);
+        let behind = self.is_behind(app);
         let before = &app.observed.status;
-        // A leader vouches for what it records: heals rely on it. What it has not seen named in its own epoch is not recorded.
-        let vouched = app.fresh && app.at_target() || sync.revision.is_none() || sync.revision == before.sync.revision;
-        let sync =
-            if vouched { sync } else { SyncStatus { status: "Unknown".into(), ..before.sync.clone() } };
-        if sync.status == "Synced" {
-            app.settled = app.record.revision.clone().zip(app.record.source);
-        }
         let compared_anew = before.sync.revision != sync.revision || app.status.clear_refresh;
         let reconciled_at = if compared_anew { Some(now.to_string()) } else { before.reconciled_at.clone() };
+        let health = HealthStatus { status: code.as_str().into(), message: None, last_transition_time: Some(since) };
+        let resource = |key| {
+            let known = resource(key, self.objects.get(key)?);
+            // What it should be is not known.
+            let unsaid =
+                |known| ResourceStatus { status: "Unknown".into(), requires_pruning: false, drift: None, ..known };
+            Some(if behind { unsaid(known) } else { known })
+        };
         ApplicationStatus {
-            health: HealthStatus { status: code.as_str().into(), message: None, last_transition_time: Some(since) },
+            // What the leader before has said holds until there is something newer to say.
+            health: if behind { before.health.clone() } else { health },
             conditions: app.conditions.values().cloned().collect(),
-            resources: app.inventory.iter().filter_map(|key| Some(resource(key, self.objects.get(key)?))).collect(),
+            resources: app.inventory.iter().filter_map(resource).collect(),
             operation_state: app.operation.clone(),
             history: app.history.clone(),
             reconciled_at,
@@ -234,6 +258,9 @@ impl Engine {
     }
 
     fn sync_status(&self, app: &App) -> SyncStatus {
+        if self.is_behind(app) {
+            return SyncStatus { status: "Unknown".into(), ..app.observed.status.sync.clone() };
+        }
         let broken = app.plan.is_err() || app.conditions.keys().any(|kind| kind.starts_with("ComparisonError"));
         let invalid = app.conditions.contains_key("InvalidSpecError");
         let open = app.tally.of(Verdict::Unknown) > 0 || app.record.revision.is_none();
@@ -355,7 +382,7 @@ fn health_status(object: &Object) -> Option<HealthStatus> {
 fn drift_text(object: &Object) -> Option<String> {
     let volatile = object.volatile.as_ref()?;
     let parts = [
-        volatile.drift.as_deref(),
+        object.drift(),
         volatile.leftover.as_deref(),
         volatile.error.as_deref().filter(|_| object.verdict != Verdict::Synced),
     ];
@@ -390,7 +417,7 @@ fn object_view(key: &ObjectKey, object: &Object) -> ObjectView {
             verdict => verdict.sync_code().into(),
         },
         health: health_status(object),
-        drift: volatile.and_then(|volatile| volatile.drift.as_deref()).map(str::to_owned),
+        drift: object.drift().map(str::to_owned),
         error: volatile.and_then(|volatile| volatile.error.as_deref()).map(str::to_owned),
         requires_pruning: object.verdict == Verdict::Extra,
         desired_hash: object.record.desired.map(|hash| hash.to_string()),

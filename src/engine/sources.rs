@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::apps::RECORDED_ERROR;
 use super::desired::{DesiredObject, DesiredSet};
 use super::effect::{Effect, Render};
 use super::event::{RenderFailure, RenderFailureReason, Rendered, SourceError};
@@ -101,6 +102,7 @@ impl Engine {
                 // What is applied stays applied; nothing newer is known.
                 app.fresh &= refs.is_err();
                 app.tried = app.tried.max(number);
+                app.condition(RECORDED_ERROR, None, step.now.wall);
                 app.condition(SOURCE_ERROR, Some(message), step.now.wall);
                 if app.refresh.is_some_and(|wanted| wanted <= number) {
                     app.refresh = None;
@@ -118,6 +120,7 @@ impl Engine {
         let installed = app.record.revision.as_ref() == Some(target) && app.record.source == Some(plan.hash);
         if installed && !app.render_anew {
             app.tried = app.tried.max(listing);
+            app.condition(RECORDED_ERROR, None, step.now.wall);
             app.condition("ComparisonError", None, step.now.wall);
             app.condition("InvalidSpecError", None, step.now.wall);
             return;
@@ -136,7 +139,7 @@ impl Engine {
             return;
         }
         if self.lanes.rendering >= self.settings.render_concurrency {
-            self.lanes.to_render.join(app.key());
+            self.lanes.to_render.push(app.key());
             return;
         }
         let previous = (app.record.source == Some(plan.hash) && !app.render_anew).then(|| app.record.inputs.clone());
@@ -172,6 +175,7 @@ impl Engine {
             && waited == request
         {
             app.render = RenderState::Idle;
+            app.condition(RECORDED_ERROR, None, step.now.wall);
             match result {
                 // The spec changed meanwhile: this is the rendering of another source.
                 _ if app.plan.as_ref().map(|plan| plan.hash) != Ok(source) => {}
@@ -182,6 +186,8 @@ impl Engine {
         }
         self.apps.insert(key.clone(), app);
         self.dirty.insert(key.clone());
+        let instance = super::tracking::instance_name(key, &self.settings.control_namespace);
+        self.reassess_tracked(Some(&instance));
     }
 
     fn render_failed(&mut self, app: &mut App, revision: Revision, failure: RenderFailure, step: &mut Step<'_>) {
@@ -230,10 +236,7 @@ impl Engine {
         app.record.inputs = Some(rendered.inputs);
         match rendered.desired {
             None => self.counters.render_hits += 1,
-            Some(set) => {
-                self.install_set(app, &set, step);
-                self.look_at_foreign();
-            }
+            Some(set) => self.install_set(app, &set, step),
         }
         self.remember(app, step);
         if let Some((_, listing)) = &app.target {
@@ -252,10 +255,7 @@ impl Engine {
         for key in left {
             app.inventory.insert(key.clone());
             let Some(object) = self.objects.get_mut(&key) else { continue };
-            let left_now = object.record.desired.take().is_some();
-            if self.claimed(&key) {
-                self.forget(app, &key, step);
-            } else if left_now && let Some(object) = self.objects.get(&key) {
+            if object.record.desired.take().is_some() {
                 let record = Box::new(object.record.clone());
                 step.store_first(StoreOp::PutObject(key.clone(), record));
                 self.reassess_in(app, &key);
@@ -284,15 +284,14 @@ impl Engine {
         let owner = object.record.app.clone();
         if owner != *app.key() {
             // The other one desires it, or its prune has not been decided: this one inherits it when the other lets go.
-            let undecided = self.apps.get(&owner).is_none_or(|other| other.record.revision.is_none());
-            if object.record.desired.is_some() || undecided {
+            if object.record.desired.is_some() || !self.apps.contains_key(&owner) {
                 app.claims.insert(key, desired.clone());
                 return;
             }
             self.take_from(&owner, &key);
             app.inventory.insert(key.clone());
             if let Some(object) = self.objects.get_mut(&key) {
-                object.move_to(app.key());
+                object.record.app = app.key().clone();
                 app.tally.count(object.verdict, object.counted, 1);
             }
         } else {
@@ -323,7 +322,9 @@ impl Engine {
             other.attention.remove(key);
             other.tally.count(object.verdict, object.counted, -1);
             other.status.dirty = true;
-            other.drop_from_sync(key);
+            if let Some(sync) = &mut other.sync {
+                sync.flying.remove(key);
+            }
             self.dirty.insert(owner.clone());
         }
     }

@@ -1,6 +1,6 @@
 //! The engine's memory: applications, objects, repositories, watches.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::application::{Automated, ObservedApplication, Operation, Source, SyncResource};
@@ -9,6 +9,7 @@ use super::desired::{DesiredObject, Stage};
 use super::hash::Hash;
 use super::health::HealthCode;
 use super::ids::{AppKey, GroupKind, Gvk, ObjectKey, RepoKey, Revision};
+use super::live::LiveObject;
 use super::options::AppOptions;
 use super::record::{ApplicationRecord, ObjectRecord};
 use super::status::{ApplicationStatus, Condition, HistoryEntry, OperationState};
@@ -49,16 +50,18 @@ impl Verdict {
     }
 }
 
+/// How the text about drift begins that was reverted: it stays when the object is as it should be.
+pub(super) const REVERTED: &str = "reverted: ";
+
 /// Whose an object is, by its live metadata.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Owner {
     /// Our instance label and the tracking id of the application that desires it.
     #[default]
     Ours,
-    /// Nobody's: it has no tracking id, or that of another object (a copy), or of an Application that is gone or does not
-    /// desire it any more. It may be adopted.
+    /// Nobody's: no tracking id, no instance label. It may be adopted.
     Untracked,
-    /// Its tracking id names another Application, which may desire it.
+    /// Its tracking id names another Application, or another object (a copy).
     OtherApplication,
     /// Another installation of Driftless labelled it.
     OtherInstallation,
@@ -87,6 +90,8 @@ pub(super) enum Flight {
 pub(super) struct Volatile {
     /// Whose it is.
     pub owner: Owner,
+    /// The Application of this installation that its tracking id names, if that is not the one that has it.
+    pub tracked: Option<Box<str>>,
     /// `metadata.deletionTimestamp` is set.
     pub deleting: bool,
     /// Why its health is what it is.
@@ -97,8 +102,10 @@ pub(super) struct Volatile {
     pub found_drifted: Option<u64>,
     /// A dry run found the object at this resource version to have the values of this manifest, which we never applied.
     pub equal: Option<(Hash, u64)>,
-    /// The manifest for which such a dry run was asked.
-    pub compared: Option<Hash>,
+    /// The manifest and the resource version (0: none was known) for which such a dry run was asked, or need not be.
+    pub compared: Option<(Hash, u64)>,
+    /// The last inspection found every field of the manifest to be ours: values differ, and no manager explains it.
+    pub covered: bool,
     /// Who changed what, for people.
     pub drift: Option<Box<str>>,
     /// The drift was counted and told.
@@ -115,10 +122,6 @@ pub(super) struct Volatile {
     pub failures: u32,
     /// It left the watch: a delete, or only the label went. Look before concluding.
     pub lost: bool,
-    /// It does not carry our label, so no watch shows what becomes of it.
-    pub unwatched: bool,
-    /// When it is to be looked at, because no watch shows it.
-    pub look_at: Option<Instant>,
     /// A delete was accepted; it is on its way out.
     pub delete_accepted: bool,
 }
@@ -174,6 +177,24 @@ impl Object {
             None if self.record.desired.is_some() && self.verdict == Verdict::Missing => Some(HealthCode::Missing),
             None => None,
         }
+    }
+
+    /// A dry run found it as Git wants it, though not all of it is ours.
+    pub(super) fn is_equal(&self) -> bool {
+        let now = self.record.desired.zip(self.record.live.as_ref().map(|live| live.resource_version));
+        now.is_some() && self.volatile.as_ref().and_then(|volatile| volatile.equal) == now
+    }
+
+    /// Whether a sync has to apply it.
+    pub(super) fn is_wanted(&self) -> bool {
+        matches!(self.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted)
+            || self.verdict == Verdict::Synced && self.is_equal()
+    }
+
+    /// Who changed what, as long as it is worth telling.
+    pub(super) fn drift(&self) -> Option<&str> {
+        let drift = self.volatile.as_ref()?.drift.as_deref()?;
+        (self.verdict != Verdict::Synced || drift.starts_with(REVERTED)).then_some(drift)
     }
 
     /// Whether this manifest was applied before, so that a difference is drift and not news from Git.
@@ -260,6 +281,8 @@ pub(super) struct Sync {
     pub phase: SyncPhase,
     /// How often it was tried again.
     pub retries: u32,
+    /// How often making the namespace failed for a passing reason.
+    pub namespace_tries: u32,
     /// Delete what left Git.
     pub prune: bool,
     /// Objects that wait to be applied, in order.
@@ -279,8 +302,6 @@ pub(super) struct Sync {
 pub(super) enum SyncPhase {
     /// Its start is being written into the status; nothing is applied before that is confirmed.
     Recording,
-    /// How every object stands has to be known first.
-    Observing,
     /// The namespace is being made.
     Namespace,
     /// Applies.
@@ -333,10 +354,14 @@ pub(super) struct App {
     pub tally: Tally,
     /// Objects that may need something done.
     pub attention: BTreeSet<ObjectKey>,
+    /// Drift is put back, as of the last look: it is wanted and this replica may.
+    pub heals: bool,
+    /// What is installed was named by the repository while this replica leads.
+    pub caught_up: bool,
     /// The sync under way.
     pub sync: Option<Sync>,
     /// The running or last operation. While this replica leads, its own memory counts; else what the status says.
-    pub operation: Option<OperationState>,
+    pub operation: Option<Arc<OperationState>>,
     /// What was deployed, oldest first; kept as `operation` is.
     pub history: Vec<HistoryEntry>,
     /// Conditions by type.
@@ -349,10 +374,6 @@ pub(super) struct App {
     pub failures: u32,
     /// Since when a prune waits for the repository's other applications.
     pub prune_since: Option<Instant>,
-    /// What every object was seen to be in sync with: revision and [`Plan::hash`]. What is missing of it since was deleted.
-    pub settled: Option<(Revision, Hash)>,
-    /// The namespace is being made for heals.
-    pub ensuring: bool,
     /// Last health code and when it began.
     pub health_since: Option<(HealthCode, Timestamp)>,
     /// What it waits for, for people.
@@ -382,6 +403,10 @@ pub(super) struct StatusState {
     pub clear_refresh: bool,
     /// Every object of the deleted Application is gone: remove our finalizers.
     pub release: bool,
+    /// A write of this replica was accepted since it leads: what it has observed of the Application was the newest state.
+    pub proven: bool,
+    /// That proof is wanted: write even if there is nothing to say.
+    pub prove: bool,
 }
 
 /// A write of an Application under way.
@@ -427,6 +452,8 @@ pub(super) enum WatchState {
     Synced,
     /// The kind is not served: nothing of it can exist.
     Unserved,
+    /// It fails for a passing reason, and is tried again: the storage of a new kind is not ready, a server is busy.
+    Retrying(String),
     /// It does not work.
     Failed(String),
 }
@@ -442,49 +469,6 @@ pub(super) struct Watch {
     pub listing: bool,
     /// Number of the current or last list.
     pub list: u32,
-}
-
-/// Places for requests, and who waits for one.
-#[derive(Debug, Default)]
-pub(super) struct Lanes {
-    /// Applies and deletes of syncs under way.
-    pub syncing: usize,
-    /// Heals under way.
-    pub healing: usize,
-    /// Renderings under way.
-    pub rendering: usize,
-    /// Applications that wait for a place.
-    pub hungry: Line,
-    /// Applications that wait for a rendering.
-    pub to_render: Line,
-}
-
-/// Applications in the order in which they came, each once.
-#[derive(Debug, Default)]
-pub(super) struct Line {
-    order: VecDeque<AppKey>,
-    members: BTreeSet<AppKey>,
-}
-
-impl Line {
-    /// Puts an application at the end, unless it waits already.
-    pub(super) fn join(&mut self, app: &AppKey) {
-        if self.members.insert(app.clone()) {
-            self.order.push_back(app.clone());
-        }
-    }
-
-    /// Takes the first one out.
-    pub(super) fn next(&mut self) -> Option<AppKey> {
-        let app = self.order.pop_front()?;
-        self.members.remove(&app);
-        Some(app)
-    }
-
-    /// How many wait.
-    pub(super) fn len(&self) -> usize {
-        self.order.len()
-    }
 }
 
 /// Something that is due at an instant. Firing one too often does no harm: every handler looks at the state.
@@ -503,4 +487,15 @@ pub(super) enum Timer {
 /// The watch that serves an object.
 pub(super) fn watch_of(key: &ObjectKey, version: &Arc<str>) -> Gvk {
     Gvk { group: key.group.clone(), version: version.clone(), kind: key.kind.clone() }
+}
+
+/// Whose a live object is, seen from the application `instance_name`.
+pub(super) fn owner_of(live: &LiveObject, installation: &str, instance_name: &str) -> Owner {
+    let labelled = live.instance.as_deref();
+    match &live.tracking {
+        _ if labelled.is_some_and(|label| label != installation) => Owner::OtherInstallation,
+        Some(tracking) if &*tracking.instance == instance_name && tracking.object == live.key => Owner::Ours,
+        Some(_) => Owner::OtherApplication,
+        None => Owner::Untracked,
+    }
 }

@@ -1,5 +1,7 @@
 //! `status` of an Application, with Argo CD's names, in the part that Driftless writes and reads back.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +21,9 @@ pub struct ApplicationStatus {
     /// The application's objects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<ResourceStatus>,
-    /// The running or last operation.
+    /// The running or last operation. Shared with the engine and its view: it names every object that a sync applied.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub operation_state: Option<OperationState>,
+    pub operation_state: Option<Arc<OperationState>>,
     /// What was deployed, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,

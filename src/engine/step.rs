@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::effect::Effect;
-use super::event::{Event, Leadership};
+use super::event::Event;
 use super::hash::Hash;
 use super::ids::{AppKey, Epoch, Gvk, ObjectKey, RepoKey};
+use super::lanes::Lanes;
 use super::record::{ApplicationRecord, StoreOp, StoreSnapshot};
 use super::settings::EngineSettings;
-use super::state::{App, Flight, Lanes, Object, Repo, Timer, Verdict, Watch, WatchState, watch_of};
+use super::state::{App, Object, Owner, Repo, Timer, Verdict, Watch, WatchState, watch_of};
 use super::time::{Instant, Now};
+use super::tracking::instance_name;
 use super::view::Counters;
 
 /// The state of one replica. Everything that happens goes through [`Engine::step`]; it is deterministic: the same events
@@ -38,6 +40,10 @@ pub struct Engine {
     pub(super) inventory_complete: bool,
     pub(super) sweeping: bool,
     pub(super) sweep_failures: u32,
+    /// Why the last sweep failed.
+    pub(super) sweep_error: Option<String>,
+    /// The store can't be written: what is not durably ours may not be deleted, and there is nothing to sweep into.
+    pub(super) store_failed: bool,
     pub(super) applications_listed: bool,
     /// Applications of the store that have not been seen in the cluster yet.
     pub(super) stored: BTreeMap<AppKey, (ApplicationRecord, BTreeSet<ObjectKey>)>,
@@ -93,6 +99,8 @@ impl Engine {
             inventory_complete: snapshot.complete,
             sweeping: false,
             sweep_failures: 0,
+            sweep_error: None,
+            store_failed: false,
             applications_listed: false,
             stored: BTreeMap::new(),
             kinds: None,
@@ -101,6 +109,8 @@ impl Engine {
             names: BTreeSet::new(),
         };
         for (key, record) in snapshot.applications {
+            // The watches begin before the Applications are listed: what they find belongs to somebody already.
+            engine.instances.insert(instance_name(&key, &engine.settings.control_namespace).into(), key.clone());
             engine.stored.insert(key, (record, BTreeSet::new()));
         }
         let positions: BTreeMap<Gvk, u64> = snapshot.positions.into_iter().collect();
@@ -112,6 +122,10 @@ impl Engine {
             let watch = watch_of(&key, &record.version);
             let mut object = Object::new(record);
             object.stored = true;
+            if object.record.live.as_ref().is_some_and(|live| !live.ours) {
+                // Nobody's or somebody else's: the store does not tell which.
+                object.volatile().lost = true;
+            }
             engine.objects.insert(key, object);
             let from = positions.get(&watch).copied();
             engine.need_watch(watch, from, &mut step);
@@ -153,36 +167,10 @@ impl Engine {
             Event::ApplicationWritten { app, request, result } => self.application_written(&app, request, result, step),
             Event::Swept { result } => self.swept(result, step),
             Event::StoreFailed => {
-                // What is not durably ours may not be deleted (invariant 2); there is no store to sweep into.
                 self.inventory_complete = false;
-                self.sweeping = true;
+                self.store_failed = true;
             }
             Event::Tick => {}
-        }
-    }
-
-    fn leadership(&mut self, leadership: Leadership, step: &mut Step<'_>) {
-        self.lease_known = true;
-        match leadership {
-            Leadership::Leader { epoch, lease_uid } => {
-                self.epoch = Some(epoch);
-                step.store_first(StoreOp::PutEpoch(lease_uid, epoch.0));
-                // What a listing said before does not count: only what a ref names now may be written.
-                self.listing_floor = self.repos.values().map(|repo| repo.asked).max().unwrap_or_default();
-                let repos: Vec<RepoKey> = self.repos.keys().cloned().collect();
-                for repo in repos {
-                    self.list_refs(&repo, step);
-                }
-            }
-            Leadership::Standby => self.epoch = None,
-        }
-        for (key, app) in &mut self.apps {
-            app.fresh = app.is_pinned();
-            app.sync = None;
-            app.status.in_flight = None;
-            app.status.dirty = true;
-            app.attention = app.inventory.clone();
-            self.dirty.insert(key.clone());
         }
     }
 
@@ -215,33 +203,16 @@ impl Engine {
         }
     }
 
-    /// Looks after every dirty application. One application is out of the map while it is looked after.
+    /// Looks after every dirty application, and after those for which a place has become free. One application is out of
+    /// the map while it is looked after.
     fn settle(&mut self, step: &mut Step<'_>) {
-        // Each that waits for a place is looked at once more at most: a place that one does not take is the next one's.
-        let mut waiting = self.lanes.hungry.len() + self.lanes.to_render.len();
-        loop {
-            while let Some(key) = self.dirty.pop_first() {
-                self.changed.insert(key.clone());
-                if let Some(mut app) = self.apps.remove(&key) {
-                    self.advance(&mut app, step);
-                    self.apps.insert(key, app);
-                }
+        while let Some(key) = self.dirty.pop_first().or_else(|| self.lanes.next(&self.settings)) {
+            self.changed.insert(key.clone());
+            if let Some(mut app) = self.apps.remove(&key) {
+                self.advance(&mut app, step);
+                self.apps.insert(key, app);
             }
-            let Some(next) = self.next_in_line().filter(|_| waiting > 0) else { return };
-            waiting -= 1;
-            self.dirty.insert(next);
         }
-    }
-
-    /// An application that waits for a place, if there is one free.
-    fn next_in_line(&mut self) -> Option<AppKey> {
-        if self.lanes.rendering < self.settings.render_concurrency
-            && let Some(next) = self.lanes.to_render.next()
-        {
-            return Some(next);
-        }
-        let most = self.settings.apply_concurrency;
-        if self.lanes.syncing < most || self.lanes.healing < most { self.lanes.hungry.next() } else { None }
     }
 
     pub(super) fn at(&mut self, when: Instant, timer: Timer) {
@@ -304,7 +275,11 @@ impl Engine {
 
     /// [`Engine::reassess`] for an application that is out of the map.
     pub(super) fn reassess_in(&mut self, app: &mut App, key: &ObjectKey) {
+        let free = self.is_given_up(key);
         let Some(object) = self.objects.get_mut(key) else { return };
+        if free {
+            object.volatile().owner = Owner::Untracked;
+        }
         let watch = self.watches.get(&watch_of(key, &object.record.version));
         let verdict = super::diff::assess(object, watch);
         app.tally.count(object.verdict, object.counted, -1);
@@ -314,6 +289,38 @@ impl Engine {
         app.attention.insert(key.clone());
         app.status.dirty = true;
         self.dirty.insert(app.observed.key.clone());
+    }
+
+    /// Whether a desired object's tracking id names an Application of this installation that has let go of it: there is no
+    /// such Application any more, or what it last rendered does not hold the object.
+    fn is_given_up(&self, key: &ObjectKey) -> bool {
+        let Some(object) = self.objects.get(key).filter(|object| object.record.desired.is_some()) else { return false };
+        let Some(volatile) = object.volatile.as_ref().filter(|volatile| volatile.owner == Owner::OtherApplication)
+        else {
+            return false;
+        };
+        let Some(tracked) = volatile.tracked.as_ref().filter(|_| self.applications_listed) else { return false };
+        match self.instances.get(tracked) {
+            None => true,
+            // The application itself, with the id of another object: a copy that Git wants now.
+            Some(app) if *app == object.record.app => true,
+            Some(app) => {
+                self.apps.get(app).is_some_and(|app| app.record.revision.is_some() && !app.claims.contains_key(key))
+            }
+        }
+    }
+
+    /// Looks again at the objects whose tracking id names `instance`, or any other application that has not got them.
+    pub(super) fn reassess_tracked(&mut self, instance: Option<&str>) {
+        let named = |object: &Object| {
+            let tracked = object.volatile.as_ref().and_then(|volatile| volatile.tracked.as_deref());
+            tracked.is_some_and(|tracked| instance.is_none_or(|instance| instance == tracked))
+        };
+        let keys: Vec<ObjectKey> =
+            self.objects.iter().filter(|(_, object)| named(object)).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            self.reassess(&key);
+        }
     }
 
     fn attend_later(&mut self, key: &ObjectKey) {
@@ -333,23 +340,10 @@ impl Engine {
                     Some(_) => {}
                 }
             }
-            for object in app.sync.iter().flat_map(|sync| &sync.flying) {
-                if self.objects.get(object).is_none_or(|known| known.flight.is_none()) {
-                    return Some(format!("the sync of {key} waits for {object}, for which nothing is under way"));
-                }
-            }
             let counted: u32 = Verdict::ALL.iter().map(|verdict| app.tally.of(*verdict)).sum();
             if counted as usize != app.inventory.len() {
                 return Some(format!("{key} counts {counted} of {} objects", app.inventory.len()));
             }
-        }
-        let flights = |which: fn(&Flight) -> bool| {
-            self.objects.values().filter(|object| object.flight.as_ref().is_some_and(which)).count()
-        };
-        let healing = flights(|flight| matches!(flight, Flight::Apply { heal: true, .. }));
-        let syncing = flights(|flight| matches!(flight, Flight::Apply { heal: false, .. } | Flight::Delete));
-        if (healing, syncing) != (self.lanes.healing, self.lanes.syncing) {
-            return Some(format!("{healing} heals and {syncing} others are under way, {:?} are counted", self.lanes));
         }
         None
     }

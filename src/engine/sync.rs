@@ -1,6 +1,7 @@
 //! Bringing an application to a revision: when a sync starts, how it goes, how it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::application::{InitiatedBy, Operation, SyncOperation};
 use super::backoff::RetryPolicy;
@@ -8,7 +9,6 @@ use super::desired::Stage;
 use super::effect::{Effect, Purpose};
 use super::event::{RequestError, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
-use super::prune::PRUNE_HELD;
 use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::{HistoryEntry, OperationState, SyncResult};
 use super::step::{Engine, Step};
@@ -36,10 +36,6 @@ impl Sync {
         })
     }
 
-    fn failed_among(&self, which: impl Fn(&ObjectKey) -> bool) -> bool {
-        self.results.iter().any(|(key, result)| result.status == "SyncFailed" && which(key))
-    }
-
     fn failed(&self) -> usize {
         self.results.values().filter(|result| result.status == "SyncFailed").count()
     }
@@ -54,21 +50,6 @@ impl App {
         }
     }
 
-    /// Notes what a request of the running sync did. One of a sync that is over says nothing about this one.
-    pub(super) fn landed(&mut self, key: &ObjectKey, status: &'static str, message: Option<Box<str>>) {
-        if self.sync.as_mut().is_some_and(|sync| sync.flying.remove(key)) {
-            self.record_result(key, status, message);
-        }
-    }
-
-    /// The running sync has nothing more to do with the object.
-    pub(super) fn drop_from_sync(&mut self, key: &ObjectKey) {
-        if let Some(sync) = &mut self.sync {
-            sync.flying.remove(key);
-            sync.todo.retain(|(_, todo)| todo != key);
-        }
-    }
-
     /// The installed revision, if it is the one that the target names.
     pub(super) fn at_target(&self) -> bool {
         let target = self.target.as_ref().map(|(target, _)| target);
@@ -78,8 +59,8 @@ impl App {
     }
 
     /// Whether the last operation was for what is installed now: one that failed is not begun again for it.
-    fn attempted(&self) -> Option<&OperationState> {
-        let operation = self.operation.as_ref()?;
+    pub(super) fn attempted(&self) -> Option<&OperationState> {
+        let operation = self.operation.as_deref()?;
         let result = operation.sync_result.as_ref()?;
         let plan = self.plan.as_ref().ok()?;
         let same = self.record.revision.as_ref().is_some_and(|revision| revision.as_str() == result.revision)
@@ -87,13 +68,22 @@ impl App {
         same.then_some(operation)
     }
 
-    /// Whether everything that is desired now was in the cluster before: what differs from it is no news from Git. A store
-    /// that was lost knows this from the status only.
+    /// Whether what is installed was brought to the cluster as a whole before, by this replica or another. What differs then
+    /// is drift and no news from Git, even if a store that was lost can't tell.
     pub(super) fn deployed(&self) -> bool {
-        let installed = self.record.revision.as_ref().zip(self.record.source);
-        let settled = self.settled.as_ref().map(|(revision, source)| (revision, *source));
-        installed.is_some() && settled == installed
-            || self.attempted().is_some_and(|operation| operation.phase == "Succeeded")
+        let whole = |state: &&OperationState| {
+            state.phase == "Succeeded" && state.operation.sync.as_ref().is_some_and(|sync| sync.resources.is_empty())
+        };
+        self.settled() || self.attempted().filter(whole).is_some()
+    }
+
+    /// Whether the status says that everything was in sync with what is installed.
+    fn settled(&self) -> bool {
+        let status = &self.observed.status.sync;
+        let source = status.compared_to.as_ref().and_then(|compared| compared.source.as_ref());
+        status.status == "Synced"
+            && self.plan.as_ref().is_ok_and(|plan| source == Some(&*plan.source))
+            && status.revision.as_deref() == self.record.revision.as_ref().map(|revision| revision.as_str())
     }
 }
 
@@ -119,10 +109,6 @@ impl Engine {
         let Some(phase) = app.sync.as_ref().map(|sync| sync.phase) else { return };
         match phase {
             SyncPhase::Recording | SyncPhase::Namespace => {}
-            SyncPhase::Observing => {
-                self.begin_applying(app, step);
-                self.advance_applying(app, step);
-            }
             SyncPhase::Applying => self.advance_applying(app, step),
             SyncPhase::Pruning => self.advance_pruning(app, step),
             SyncPhase::Backoff(until) if until <= step.now.instant => self.begin_applying(app, step),
@@ -157,24 +143,23 @@ impl Engine {
             return self.refuse(app, operation, message, step);
         }
         if self.may_sync(app) {
-            let started =
-                app.operation.as_ref().filter(|_| running).and_then(|state| Timestamp::parse(&state.started_at));
+            let resumed = app.operation.take_if(|_| running);
             app.status.clear_operation = true;
-            self.start(app, operation, false, started, step);
+            self.start(app, operation, false, resumed.as_deref(), step);
         }
     }
 
     fn refuse(&mut self, app: &mut App, operation: Operation, message: String, step: &mut Step<'_>) {
         let now = step.now.wall.to_string();
         step.emit(app.notice(true, "OperationRefused", message.clone()));
-        app.operation = Some(OperationState {
+        app.operation = Some(Arc::new(OperationState {
             operation,
             phase: "Error".into(),
             message: Some(message),
             started_at: now.clone(),
             finished_at: Some(now),
             ..OperationState::default()
-        });
+        }));
         app.status.clear_operation = true;
         app.status.urgent = true;
         app.status.dirty = true;
@@ -185,14 +170,12 @@ impl Engine {
         let Ok(plan) = &app.plan else { return };
         if let Some(state) = app.attempted().filter(|state| state.phase == "Running").cloned() {
             let automated = state.operation.initiated_by.as_ref().is_some_and(|by| by.automated);
-            let started = Timestamp::parse(&state.started_at);
-            return self.start(app, state.operation, automated, started, step);
+            return self.start(app, state.operation.clone(), automated, Some(&state), step);
         }
         let automated = plan.automated.is_some();
         let prune = plan.prune();
         self.end_superseded(app, step);
-        let released = app.conditions.contains_key(PRUNE_HELD) && prune && self.prune_released(app, step);
-        if !automated || !(released || app.attempted().is_none() && self.has_news(app)) {
+        if !automated || self.was_attempted(app) || !self.has_news(app) {
             return;
         }
         let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
@@ -208,7 +191,7 @@ impl Engine {
     /// An operation that no replica can go on with, because what is desired has changed, is over.
     fn end_superseded(&self, app: &mut App, step: &mut Step<'_>) {
         let installed = app.record.revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
-        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running") {
+        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running").map(Arc::make_mut) {
             state.phase = "Failed".into();
             state.message = Some(format!("superseded by {installed}"));
             state.finished_at = Some(step.now.wall.to_string());
@@ -222,13 +205,15 @@ impl Engine {
         if app.tally.of(Verdict::Unknown) > 0 {
             return false;
         }
-        if app.tally.of(Verdict::OutOfSync) > 0 || (prune && app.tally.of(Verdict::Extra) > 0) {
+        if prune && app.tally.of(Verdict::Extra) > 0 {
             return true;
         }
-        // What was deployed and is not there was deleted: that is drift.
-        app.tally.of(Verdict::Missing) > 0
-            && !app.deployed()
-            && app
+        // Deleted by hand is drift. A store that was lost knows only from the status that the objects had been there.
+        if app.settled() {
+            return false;
+        }
+        app.tally.of(Verdict::OutOfSync) > 0
+            || app
                 .inventory
                 .iter()
                 .filter_map(|key| self.objects.get(key))
@@ -240,17 +225,20 @@ impl Engine {
         app: &mut App,
         operation: Operation,
         automated: bool,
-        started: Option<Timestamp>,
+        resumed: Option<&OperationState>,
         step: &mut Step<'_>,
     ) {
         let Some(revision) = app.record.revision.clone() else { return };
+        let started = resumed.and_then(|state| Timestamp::parse(&state.started_at));
+        let retries = resumed.and_then(|state| u32::try_from(state.retry_count?).ok());
         let sync = operation.sync.clone().unwrap_or_default();
         app.sync = Some(Sync {
             automated,
-            revision: revision.clone(),
+            revision,
             started_at: started.unwrap_or(step.now.wall),
             phase: SyncPhase::Recording,
-            retries: 0,
+            retries: retries.unwrap_or_default(),
+            namespace_tries: 0,
             prune: sync.prune,
             todo: BTreeSet::new(),
             stage: Stage::Namespace,
@@ -261,31 +249,27 @@ impl Engine {
         });
         self.show_operation(app, "Running", Some("waiting to start".into()), None);
         app.status.urgent = true;
-        step.emit(app.notice(false, "SyncStarted", format!("syncing to {}", revision.short())));
     }
 
     /// The start of the sync stands in the status: what follows may be done.
     pub(super) fn recorded(&mut self, app: &mut App, step: &mut Step<'_>) {
-        if app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Recording) {
+        if let Some(sync) = app.sync.as_ref().filter(|sync| sync.phase == SyncPhase::Recording) {
+            step.emit(app.notice(false, "SyncStarted", format!("syncing to {}", sync.revision.short())));
             self.begin_applying(app, step);
         }
     }
 
-    /// Begins a run, once it is known how every object stands: the order of the stages is that of all of them.
     fn begin_applying(&mut self, app: &mut App, step: &mut Step<'_>) {
         let (Ok(plan), Some(epoch)) = (&app.plan, self.epoch) else { return };
-        let (namespace, creates) = (plan.namespace.clone(), plan.options.create_namespace);
+        let namespace = plan.namespace.clone();
+        let own = ObjectKey::new("", "Namespace", "", namespace.clone());
+        let needed = plan.options.create_namespace
+            && !namespace.is_empty()
+            && !app.inventory.contains(&own)
+            && app.tally.of(Verdict::Missing) > 0;
         let Some(sync) = &mut app.sync else { return };
         sync.results.clear();
         sync.stage = Stage::Namespace;
-        sync.phase = SyncPhase::Observing;
-        if !self.all_told(app) {
-            return;
-        }
-        let own = ObjectKey::new("", "Namespace", "", namespace.clone());
-        let missing = app.tally.of(Verdict::Missing) > 0;
-        let needed = creates && missing && !namespace.is_empty() && !app.inventory.contains(&own);
-        let Some(sync) = &mut app.sync else { return };
         if needed {
             sync.phase = SyncPhase::Namespace;
             step.emit(Effect::EnsureNamespace { app: app.key().clone(), namespace, epoch });
@@ -297,7 +281,6 @@ impl Engine {
 
     pub(super) fn namespace_ensured(&mut self, key: &AppKey, result: Result<(), RequestError>, step: &mut Step<'_>) {
         let Some(mut app) = self.apps.remove(key) else { return };
-        app.ensuring = false;
         if app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Namespace) {
             match result {
                 Ok(()) => {
@@ -306,13 +289,24 @@ impl Engine {
                     }
                     self.gather(&mut app);
                 }
-                Err(error) => {
-                    self.finish(&mut app, Some(format!("the namespace can't be made: {}", error.message)), step);
-                }
+                Err(error) => self.namespace_failed(&mut app, &error, step),
             }
         }
         self.apps.insert(key.clone(), app);
         self.dirty.insert(key.clone());
+    }
+
+    /// A passing fault is tried again a few times; anything else fails the sync.
+    fn namespace_failed(&mut self, app: &mut App, error: &RequestError, step: &mut Step<'_>) {
+        let Some(sync) = &mut app.sync else { return };
+        let passing = matches!(error.reason, RequestErrorReason::Transient { .. });
+        if passing && sync.namespace_tries < PASSING_TRIES {
+            sync.namespace_tries += 1;
+            let until = step.now.instant + self.retry_delay(sync.namespace_tries);
+            sync.phase = SyncPhase::Backoff(until);
+            return self.at(until, Timer::App(app.key().clone()));
+        }
+        self.finish(app, Some(format!("the namespace can't be made: {}", error.message)), step);
     }
 
     /// Everything that is not as Git wants it and was not tried in this run is to be applied.
@@ -320,8 +314,7 @@ impl Engine {
         let Some(sync) = &mut app.sync else { return };
         for key in &app.inventory {
             let Some(object) = self.objects.get_mut(key) else { continue };
-            let wanted = matches!(object.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted);
-            if wanted && !object.deleting() && sync.selects(key) && !sync.results.contains_key(key) {
+            if object.is_wanted() && !object.deleting() && sync.selects(key) && !sync.results.contains_key(key) {
                 if let Some(volatile) = &mut object.volatile {
                     volatile.failures = 0;
                     volatile.not_before = None;
@@ -332,9 +325,6 @@ impl Engine {
     }
 
     fn advance_applying(&mut self, app: &mut App, step: &mut Step<'_>) {
-        if app.sync.as_ref().is_none_or(|sync| sync.phase != SyncPhase::Applying) {
-            return;
-        }
         loop {
             let Some(sync) = &mut app.sync else { return };
             let Some((stage, key)) = sync.todo.first().cloned() else { break };
@@ -342,8 +332,7 @@ impl Engine {
                 if !sync.flying.is_empty() {
                     return;
                 }
-                let failed = |key: &ObjectKey| self.objects.get(key).is_some_and(|one| one.record.stage <= Stage::Definition);
-                if stage > Stage::Definition && sync.stage <= Stage::Definition && sync.failed_among(failed) {
+                if sync.failed() > 0 && stage > Stage::Definition && sync.stage <= Stage::Definition {
                     // What comes needs what failed.
                     sync.todo.clear();
                     break;
@@ -384,7 +373,7 @@ impl Engine {
         if object.flight.is_some() {
             return false;
         }
-        let wanted = matches!(object.verdict, Verdict::Missing | Verdict::OutOfSync | Verdict::Drifted);
+        let wanted = object.is_wanted();
         if wanted {
             let not_before = object.volatile.as_ref().and_then(|volatile| volatile.not_before);
             if let Some(at) = not_before.filter(|at| *at > step.now.instant) {
@@ -392,11 +381,15 @@ impl Engine {
                 return false;
             }
             if self.lanes.syncing >= self.settings.apply_concurrency {
-                self.lanes.hungry.join(app.key());
+                self.lanes.to_sync.push(app.key());
                 return false;
             }
         }
-        let previous = object.record.live.as_ref().and_then(|live| live.stamp);
+        let purpose = match object.verdict {
+            // What was done to it by hand may need more than an apply.
+            Verdict::Drifted => Purpose::Heal { managed_fields: object.volatile().managed_fields.take() },
+            _ => Purpose::Sync { previous: object.record.live.as_ref().and_then(|live| live.stamp) },
+        };
         if let Some(sync) = &mut app.sync {
             sync.todo.pop_first();
             if wanted {
@@ -404,10 +397,7 @@ impl Engine {
             }
         }
         if wanted {
-            self.send(app, key, Purpose::Sync { previous }, step);
-        } else {
-            // It left the watch meanwhile, or is in order: not this sync's work any more.
-            app.attention.insert(key.clone());
+            self.send(app, key, purpose, false, step);
         }
         true
     }
@@ -472,7 +462,7 @@ impl Engine {
                 sync.todo.insert((stage, key.clone()));
             }
         } else {
-            app.landed(key, "SyncFailed", Some(error.message.as_str().into()));
+            app.record_result(key, "SyncFailed", Some(error.message.as_str().into()));
         }
     }
 
@@ -546,7 +536,7 @@ impl Engine {
             .iter()
             .filter_map(|(key, result)| Some(super::report::resource_result(key, self.objects.get(key)?, result)))
             .collect();
-        app.operation = Some(OperationState {
+        app.operation = Some(Arc::new(OperationState {
             operation: sync.operation.clone(),
             phase: phase.into(),
             message,
@@ -558,7 +548,7 @@ impl Engine {
             started_at: sync.started_at.to_string(),
             finished_at: finished.map(|finished| finished.to_string()),
             retry_count: (sync.retries > 0).then_some(i64::from(sync.retries)),
-        });
+        }));
         app.status.dirty = true;
     }
 }

@@ -58,7 +58,7 @@ pub struct ApplicationView {
     pub conditions: Vec<Condition>,
     /// `status.operationState`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub operation_state: Option<OperationState>,
+    pub operation_state: Option<Arc<OperationState>>,
     /// What it waits for and since when, where it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<String>,

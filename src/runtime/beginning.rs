@@ -77,6 +77,12 @@ fn open_store(path: &Path) -> anyhow::Result<(Result<Arc<Store>, String>, StoreS
              every kind was searched"
         );
     }
+    if report.created && report.set_aside.is_none() {
+        tracing::info!(
+            file = %path.display(),
+            "a new store was made; it is filled from Git and the cluster, and nothing is pruned until every kind was searched"
+        );
+    }
     match store.load() {
         Ok(snapshot) => Ok((Ok(Arc::new(store)), snapshot)),
         Err(error) => {

@@ -18,7 +18,7 @@ use crate::cluster::events::Recorder;
 use crate::cluster::fence::InFlight;
 use crate::cluster::namespace::ensure_namespace;
 use crate::cluster::path::ResourcePath;
-use crate::cluster::status::write_application;
+use crate::cluster::status::{read_application, write_application};
 use crate::cluster::watch::{self, WatchContext};
 use crate::cluster::{Client, list};
 use crate::engine::effect::{Apply, Delete, Effect, ManifestRef, Notice, Purpose, WriteApplication};
@@ -97,18 +97,19 @@ impl Executor {
             }
             Effect::Sweep => self
                 .answer(name, |this| async move { Event::Swept { result: list::sweep(&this.watching.reader).await } }),
-            Effect::Apply(effect) => self.write(name, |this| async move {
+            Effect::Apply(effect) => self.answer(name, |this| async move {
                 let (key, desired) = (effect.key.clone(), effect.manifest.hash);
                 Event::Applied { key, desired, outcome: this.apply(*effect).await }
             }),
-            Effect::Delete(effect) => self.write(name, |this| async move {
+            Effect::Delete(effect) => self.answer(name, |this| async move {
                 Event::Deleted { key: effect.key.clone(), outcome: this.delete(&effect).await }
             }),
-            Effect::EnsureNamespace { app, namespace, epoch } => self.write(name, |this| async move {
+            Effect::EnsureNamespace { app, namespace, epoch } => self.answer(name, |this| async move {
+                let _writing = this.writes.enter();
                 let result = ensure_namespace(&this.client, &this.context.write, &namespace, epoch).await;
                 Event::NamespaceEnsured { app, result }
             }),
-            Effect::WriteApplication(effect) => self.write(name, |this| async move {
+            Effect::WriteApplication(effect) => self.answer(name, |this| async move {
                 let (app, request) = (effect.app.clone(), effect.request);
                 Event::ApplicationWritten { app, request, result: this.write_application(&effect).await }
             }),
@@ -127,17 +128,6 @@ impl Executor {
     /// Runs something that ends with an event.
     fn answer<F: Future<Output = Event> + Send + 'static>(&self, name: &'static str, work: impl FnOnce(Self) -> F) {
         tokio::spawn(self.answered(name, work(self.clone())));
-    }
-
-    /// The same for a write, which the release of the Lease waits for.
-    fn write<F: Future<Output = Event> + Send + 'static>(&self, name: &'static str, work: impl FnOnce(Self) -> F) {
-        let guard = self.writes.enter();
-        let work = work(self.clone());
-        tokio::spawn(self.answered(name, async move {
-            let event = work.await;
-            drop(guard);
-            event
-        }));
     }
 
     fn answered(
@@ -189,6 +179,8 @@ impl Executor {
             Purpose::Sync { previous: Some(hash) } => self.sources.body_at_hand(*hash).await.map(|body| body.to_vec()),
             _ => None,
         };
+        // Only from here on: what comes before may wait for a repository, and the Lease must not wait for that.
+        let _writing = self.writes.enter();
         apply(&self.client, &self.context, ApplyRequest { apply: effect, resource, manifest, previous }).await
     }
 
@@ -196,7 +188,10 @@ impl Executor {
         let gvk =
             Gvk { group: effect.key.group.clone(), version: effect.version.clone(), kind: effect.key.kind.clone() };
         match self.resource(&gvk).await {
-            Ok(resource) => delete(&self.client, &self.context.write, &resource, effect).await,
+            Ok(resource) => {
+                let _writing = self.writes.enter();
+                delete(&self.client, &self.context.write, &resource, effect).await
+            }
             Err(error) => DeleteOutcome::Failed(error),
         }
     }
@@ -208,7 +203,16 @@ impl Executor {
             // The definition was installed after the served kinds were read.
             None => status_subresource(&*discovery.refresh().await?).unwrap_or_default(),
         };
-        write_application(&self.client, &self.context.write, subresource, effect).await
+        let writing = self.writes.enter();
+        let result = write_application(&self.client, &self.context.write, subresource, effect).await;
+        drop(writing);
+        if result.as_ref().is_err_and(|error| error.reason == RequestErrorReason::Conflict)
+            && let Some(observed) = read_application(&self.client, &self.context.write, effect).await
+        {
+            // It comes before the answer: the engine decides anew on what it is now.
+            let _ = self.events.send(Event::Application(observed)).await;
+        }
+        result
     }
 
     async fn resource(&self, gvk: &Gvk) -> Result<ResourcePath, RequestError> {

@@ -33,10 +33,11 @@ use crate::cluster::events::Recorder;
 use crate::cluster::fence::{InFlight, WriteContext};
 use crate::cluster::lease::{self, LeaseHandle};
 use crate::cluster::observe::{RequestObserver, Verb};
+use crate::cluster::retry::Hurry;
 use crate::cluster::watch::{Reader, WatchContext, WatchCounters, WatchSettings};
 use crate::cluster::{Namespaces, applications, repositories};
 use crate::engine::Engine;
-use crate::engine::event::Event;
+use crate::engine::event::{Event, Leadership};
 use crate::engine::hash::Hash;
 use crate::engine::settings::EngineSettings;
 use crate::engine::view::View;
@@ -126,11 +127,14 @@ impl Agent {
         let (events, received) = mpsc::channel(EVENTS);
         let instance: Arc<str> = self.instance().into();
         let in_flight = InFlight::default();
-        let (lease, elected) = self.election(begun.snapshot.epoch.clone(), in_flight.clone());
+        let identity = identity();
+        let (lease, elected) = self.election(&identity, begun.snapshot.epoch.clone(), in_flight.clone());
         let elected = tokio::spawn(elected);
         let reading = CancellationToken::new();
         let cancel_git = Arc::new(AtomicBool::new(false));
-        let (executor, recent) = self.executor(&begun, &instance, &lease, in_flight, &reading, &cancel_git, &events);
+        let hurry = Hurry::default();
+        let (executor, recent) =
+            self.executor(&begun, (&instance, identity), &lease, in_flight, (&reading, &hurry), &cancel_git, &events);
         let (journal, thread) = self.journal(&begun, recent, &events);
 
         let mut first = Vec::new();
@@ -151,11 +155,11 @@ impl Agent {
         tokio::spawn(applications::run(
             self.clients.watch.clone(),
             namespaces(self.settings.application_namespaces()),
-            rand::random(),
+            (rand::random(), hurry.clone()),
             events.clone(),
             reading.clone(),
         ));
-        tokio::spawn(tell_leadership(lease.clone(), events.clone()));
+        tokio::spawn(tell_leadership(lease.clone(), hurry, events.clone()));
         drop(events);
 
         self.stopped.cancelled().await;
@@ -185,15 +189,14 @@ impl Agent {
 
     fn election(
         &self,
+        identity: &str,
         floor: Option<(String, i32)>,
         in_flight: InFlight,
     ) -> (LeaseHandle, impl Future<Output = ()> + Send + 'static) {
-        let host =
-            std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "driftless".into());
         let settings = lease::LeaseSettings {
             namespace: self.settings.namespace().to_owned(),
             name: self.settings.lease.lease_name.clone(),
-            identity: format!("{host}_{:016x}", rand::random::<u64>()),
+            identity: identity.to_owned(),
             times: self.settings.lease.times().unwrap_or_default(),
             floor,
             seed: rand::random(),
@@ -205,10 +208,10 @@ impl Agent {
     fn executor(
         &self,
         begun: &Beginning,
-        instance: &Arc<str>,
+        (instance, identity): (&Arc<str>, String),
         lease: &LeaseHandle,
         writes: InFlight,
-        reading: &CancellationToken,
+        (reading, hurry): (&CancellationToken, &Hurry),
         cancel_git: &Arc<AtomicBool>,
         events: &mpsc::Sender<Event>,
     ) -> (Executor, RecentManifests) {
@@ -237,7 +240,7 @@ impl Agent {
             cancel_git.clone(),
         );
         let timeout = self.settings.write_timeout();
-        let (recorder, recording) = Recorder::new(self.clients.write.clone(), "driftless".into(), timeout);
+        let (recorder, recording) = Recorder::new(self.clients.write.clone(), identity, timeout);
         tokio::spawn(recording);
         let reader = Reader {
             client: self.clients.watch.clone(),
@@ -261,6 +264,7 @@ impl Agent {
                 events: events.clone(),
                 stopped: reading.clone(),
                 counters: Arc::new(WatchCounters::default()),
+                hurry: hurry.clone(),
             },
             sources,
             recorder,
@@ -309,8 +313,14 @@ impl Agent {
     }
 }
 
-/// Tells the loop whenever leadership is won or lost.
-async fn tell_leadership(lease: LeaseHandle, events: mpsc::Sender<Event>) {
+/// Name of this process, new each time: for the Lease, and for Events, whose names must not repeat.
+fn identity() -> String {
+    let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+    format!("{}_{:016x}", host.unwrap_or_else(|_| "driftless".into()), rand::random::<u64>())
+}
+
+/// Tells the loop whenever leadership is won or lost, and the watches when it is won.
+async fn tell_leadership(lease: LeaseHandle, hurry: Hurry, events: mpsc::Sender<Event>) {
     let mut state = lease.state();
     let mut told = None;
     loop {
@@ -320,6 +330,10 @@ async fn tell_leadership(lease: LeaseHandle, events: mpsc::Sender<Event>) {
         };
         if known && told.as_ref() != Some(&leadership) {
             told = Some(leadership.clone());
+            if matches!(leadership, Leadership::Leader { .. }) {
+                // A leader must see, even if its watches were out of luck until now.
+                hurry.now();
+            }
             if events.send(Event::Leadership(leadership)).await.is_err() {
                 return;
             }

@@ -2,4 +2,5 @@
 
 mod fields;
 mod model;
+mod restart;
 mod simulation;

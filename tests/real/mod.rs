@@ -1,6 +1,17 @@
 //! Against a real kube-apiserver.
 
 mod basics;
+mod drift;
+mod faults;
+mod fleet;
+mod leader;
 mod own_writes;
+mod ownership;
+mod pruning;
+mod restart;
 mod smoke;
+mod sources;
+mod store_loss;
+mod sync;
+mod takeover;
 mod writes;

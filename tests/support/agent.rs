@@ -48,17 +48,19 @@ impl Rig {
     /// A namespace of its own, an empty repository, a proxy; the definition of Applications is installed once.
     pub(crate) fn new(prefix: &str) -> Self {
         static INSTALL: Once = Once::new();
-        super::init();
         let plane = ControlPlane::shared();
-        let folder = TempDir::new().unwrap();
         INSTALL.call_once(|| {
             let crds = Command::new(env!("CARGO_BIN_EXE_driftless")).arg("crds").output().unwrap();
             assert!(crds.status.success(), "{}", String::from_utf8_lossy(&crds.stderr));
-            let file = folder.path().join("crds.yaml");
-            fs::write(&file, crds.stdout).unwrap();
-            plane.kubectl(&["apply", "--server-side", "-f", file.to_str().unwrap()]);
-            plane.kubectl(&["wait", "--for=condition=Established", "crd/applications.argoproj.io", "--timeout=60s"]);
+            install(plane, &crds.stdout);
         });
+        Self::on(plane, prefix)
+    }
+
+    /// The same on a control plane that has a definition of Applications already.
+    pub(crate) fn on(plane: &'static ControlPlane, prefix: &str) -> Self {
+        super::init();
+        let folder = TempDir::new().unwrap();
         let namespace = plane.namespace(prefix);
         Self {
             proxy: Proxy::start(plane, "admin"),
@@ -75,7 +77,8 @@ impl Rig {
         self.plane.namespace(prefix)
     }
 
-    /// Starts an agent with a data folder of its own. `extra` are further arguments of `run`.
+    /// Starts an agent with a data folder of its own. `extra` are further arguments of `run`, or others than the usual
+    /// ones.
     pub(crate) fn agent(&self, extra: &[&str]) -> Agent {
         let number = self.agents.get() + 1;
         self.agents.set(number);
@@ -90,9 +93,17 @@ impl Rig {
         let child = Command::new(env!("CARGO_BIN_EXE_driftless"))
             .arg("run")
             .args(["--kubeconfig", proxy.kubeconfig("admin").to_str().unwrap()])
-            .args(["--namespace", &self.namespace, "--application-namespaces", &self.namespace])
-            .args(["--repository-secret-namespaces", &self.namespace])
-            .args(["--data-dir", data.to_str().unwrap(), "--log-format", "text", "--log-level", "info"])
+            .args(["--namespace", &self.namespace, "--data-dir", data.to_str().unwrap(), "--log-format", "text"])
+            .args(
+                [
+                    ["--application-namespaces", &self.namespace],
+                    ["--repository-secret-namespaces", &self.namespace],
+                    ["--log-level", "info"],
+                ]
+                .into_iter()
+                .filter(|[flag, _]| !extra.contains(flag))
+                .flatten(),
+            )
             .args(["--listen", &format!("127.0.0.1:{public}"), "--api-listen", &format!("127.0.0.1:{api}")])
             .args(extra)
             .stdin(Stdio::null())
@@ -210,9 +221,19 @@ impl Agent {
 
     /// SIGTERM, and waits for the end. Whether it ended well.
     pub(crate) fn terminate(&mut self) -> bool {
+        self.ask_to_stop();
+        self.child.wait().unwrap().success()
+    }
+
+    /// SIGTERM.
+    pub(crate) fn ask_to_stop(&self) {
         let status = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().unwrap();
         assert!(status.success());
-        self.child.wait().unwrap().success()
+    }
+
+    /// Whether the process has not ended.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// What it has logged.
@@ -223,6 +244,11 @@ impl Agent {
     /// Body of a GET of the public port (`/readyz`, `/metrics`); `None` without an answer of 200.
     pub(crate) fn get(&self, path: &str) -> Option<String> {
         http_get(self.public, path)
+    }
+
+    /// Body of a GET of the API; `None` without an answer of 200.
+    pub(crate) fn api(&self, path: &str) -> Option<String> {
+        http_get(self.api, path)
     }
 
     /// One Prometheus value, summed over its labels.
@@ -266,6 +292,14 @@ impl Drop for Agent {
             eprintln!("--- agent log ---\n{}", self.log());
         }
     }
+}
+
+/// Installs a definition of Applications.
+pub(crate) fn install(plane: &ControlPlane, definition: &[u8]) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), definition).unwrap();
+    plane.kubectl(&["apply", "--server-side", "-f", file.path().to_str().unwrap()]);
+    plane.kubectl(&["wait", "--for=condition=Established", "crd/applications.argoproj.io", "--timeout=60s"]);
 }
 
 /// The one pause of polling waits: kubectl and HTTP answers can't be subscribed to.

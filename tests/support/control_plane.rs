@@ -72,10 +72,16 @@ impl ControlPlane {
 
     /// Runs kubectl with a kubeconfig.
     pub(crate) fn kubectl_with(&self, kubeconfig: &Path, arguments: &[&str]) -> Output {
+        self.kubectl_command(kubeconfig).args(arguments).output().unwrap()
+    }
+
+    /// A kubectl with a kubeconfig, that reads no input.
+    pub(crate) fn kubectl_command(&self, kubeconfig: &Path) -> Command {
         let mut command = Command::new(&self.kubectl);
         // Discovery is cached where nothing else of this machine is, or a new CRD would be missed.
         command.env("KUBECACHEDIR", kubeconfig.with_extension("cache")).env("KUBECONFIG", kubeconfig);
-        command.args(arguments).stdin(Stdio::null()).output().unwrap()
+        command.stdin(Stdio::null());
+        command
     }
 
     /// Runs kubectl as `admin`, expects success, and returns what it printed.

@@ -71,8 +71,13 @@ impl GitRepo {
 
     /// Commits the removal of files or folders to `main`.
     pub(crate) fn remove(&self, paths: &[&str], message: &str) -> Revision {
+        self.remove_from("main", paths, message)
+    }
+
+    /// Commits the removal of files or folders to a branch.
+    pub(crate) fn remove_from(&self, branch: &str, paths: &[&str], message: &str) -> Revision {
         let entries: Vec<_> = paths.iter().map(|path| Change::Remove(path)).collect();
-        self.change("main", &entries, message)
+        self.change(branch, &entries, message)
     }
 
     /// Commits a symbolic link to `main`.

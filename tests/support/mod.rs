@@ -1,6 +1,7 @@
 //! What tests of several subjects need.
 
 pub(crate) mod agent;
+pub(crate) mod apps;
 pub(crate) mod control_plane;
 pub(crate) mod git;
 pub(crate) mod git_server;

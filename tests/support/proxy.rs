@@ -251,10 +251,22 @@ async fn handle(
         Some(Trick::Delay(time)) => tokio::time::sleep(time).await,
         Some(Trick::LoseAnswer) | None => {}
     }
-    shared.update(number, |entry| entry.reached = true);
-    let answer = upstream.send(parts, body).await?;
+    shared.update(number, |entry| {
+        entry.reached = true;
+        entry.sent_at = Some(Instant::now());
+    });
+    let of_task = shared.clone();
+    // What was sent is carried out whether or not the client lives to see the answer, and the log tells what came of it.
+    let sent = tokio::spawn(async move {
+        let answer = upstream.send(parts, body).await?;
+        of_task.update(number, |entry| {
+            entry.status = Some(answer.status().as_u16());
+            entry.answered_at = Some(Instant::now());
+        });
+        Ok::<_, BoxError>(answer)
+    });
+    let answer = sent.await??;
     let status = answer.status().as_u16();
-    shared.update(number, |entry| entry.status = Some(status));
     if trick == Some(Trick::LoseAnswer) {
         return Err("the answer was lost".into());
     }

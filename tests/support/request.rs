@@ -50,12 +50,16 @@ pub(crate) struct Entry {
     pub(crate) resource: String,
     /// Empty for what has none.
     pub(crate) name: String,
-    /// Of applies only.
+    /// Of applies and of Leases only.
     pub(crate) body: Option<Bytes>,
     /// Whether it was sent to the API server.
     pub(crate) reached: bool,
+    /// When it was sent there.
+    pub(crate) sent_at: Option<Instant>,
     /// Of the answer.
     pub(crate) status: Option<u16>,
+    /// When the answer's head had come.
+    pub(crate) answered_at: Option<Instant>,
 }
 
 impl Entry {
@@ -74,13 +78,15 @@ impl Entry {
             verb,
             resource: resource.to_owned(),
             name: name.to_owned(),
-            body: content_type.starts_with("application/apply-patch").then(|| body.clone()),
+            body: (content_type.starts_with("application/apply-patch") || resource == "leases").then(|| body.clone()),
             path,
             query,
             user_agent: header(USER_AGENT),
             content_type,
             reached: false,
+            sent_at: None,
             status: None,
+            answered_at: None,
         }
     }
 }

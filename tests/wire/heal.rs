@@ -45,8 +45,21 @@ async fn a_field_that_was_taken_is_applied_at_once_with_blame() {
 #[tokio::test]
 async fn a_missing_object_is_applied_without_further_questions() {
     let script = Script::replies(vec![Reply::Json(201, ours(6, "1"))]);
-    let outcome = run(&script, 1, config_map(Purpose::Heal { managed_fields: None })).await;
+    let mut request = config_map(Purpose::Heal { managed_fields: None });
+    request.apply.precondition = Precondition::Absent;
+    let outcome = run(&script, 1, request).await;
     assert!(matches!(outcome, ApplyOutcome::Applied { .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn managed_fields_that_are_not_at_hand_are_read() {
+    let script = Script::replies(vec![Reply::Json(200, stolen()), Reply::Json(200, ours(6, "1"))]);
+    let mut request = config_map(Purpose::Heal { managed_fields: None });
+    request.apply.precondition = Precondition::Exactly { uid: "u1".into(), resource_version: 5 };
+    let outcome = run(&script, 1, request).await;
+    let ApplyOutcome::Applied { blame, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(blame[0].manager.as_deref(), Some("kubectl-edit"));
+    assert_eq!(script.lines(), [format!("GET {CM}"), format!("PATCH {CM}")]);
 }
 
 #[tokio::test]
@@ -141,10 +154,10 @@ async fn an_edited_list_key_that_refuses_the_apply_is_removed_once() {
         Reply::Json(200, healed(7)),
     ]);
     let outcome = run(&script, 3, service_request()).await;
-    assert!(
-        matches!(&outcome, ApplyOutcome::Applied { live, blame, .. } if live.resource_version == 7 && !blame.is_empty()),
-        "{outcome:?}"
-    );
+    let ApplyOutcome::Applied { live, blame, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(live.resource_version, 7);
+    // Nobody holds the port that went, and yet it is told who made it go.
+    assert_eq!(blame.iter().map(|blame| blame.manager.as_deref()).collect::<Vec<_>>(), [Some("kubectl-edit")]);
     let patch = format!("PATCH {SERVICE}");
     assert_eq!(script.lines(), [patch.as_str(), &format!("GET {SERVICE}"), &patch, &patch]);
     let sent = script.requests();
@@ -249,22 +262,31 @@ async fn comparing_looks_at_values_whoever_owns_them() {
         would_be["metadata"]["annotations"] = json!({"driftless.dev/manifest": "0123456789abcdef0123456789abcdef"});
         would_be["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"] =
             json!({"f:annotations": {".": {}, "f:driftless.dev/manifest": {}}});
-        let script = Script::replies(vec![Reply::Json(200, would_be), Reply::Json(200, foreign)]);
+        let script = Script::replies(vec![Reply::Json(200, foreign), Reply::Json(200, would_be)]);
         let mut request = config_map(Purpose::Compare);
         request.apply.epoch = None;
         let outcome = run(&script, 0, request).await;
         let ApplyOutcome::Compared { live: Some(live), equal } = outcome else { panic!("{outcome:?}") };
         assert_eq!((equal, live.footprint), (expected, None));
-        assert!(script.requests()[0].is_dry_run());
+        let dry: Vec<bool> = script.requests().iter().map(|request| request.is_dry_run()).collect();
+        assert_eq!(dry, [false, true]);
     }
 }
 
 #[tokio::test]
 async fn comparing_with_nothing_is_unequal_and_with_a_moved_object_a_conflict() {
-    let script = Script::replies(vec![Reply::Json(201, ours(5, "1")), not_found("configmaps", "a")]);
+    let script = Script::replies(vec![not_found("configmaps", "a")]);
     let outcome = run(&script, 0, config_map(Purpose::Compare)).await;
     assert!(matches!(outcome, ApplyOutcome::Compared { live: None, equal: false }), "{outcome:?}");
-    let script = Script::replies(vec![conflict(), Reply::Json(200, ours(6, "1"))]);
-    let outcome = run(&script, 0, config_map(Purpose::Compare)).await;
-    assert!(matches!(outcome, ApplyOutcome::Conflict { live: Some(_) }), "{outcome:?}");
+    // Between decision and read, and between read and dry run.
+    for before in [6, 5] {
+        let mut replies = vec![Reply::Json(200, ours(before, "1"))];
+        if before == 5 {
+            replies.push(conflict());
+        }
+        replies.push(Reply::Json(200, ours(6, "1")));
+        let script = Script::replies(replies);
+        let outcome = run(&script, 0, config_map(Purpose::Compare)).await;
+        assert!(matches!(outcome, ApplyOutcome::Conflict { live: Some(_) }), "{outcome:?}");
+    }
 }

@@ -22,7 +22,13 @@ fn application(namespace: &str, name: &str, resource_version: u64) -> Value {
 
 fn start(server: &Server, namespaces: Namespaces) -> mpsc::Receiver<Event> {
     let (events, received) = mpsc::channel(100);
-    tokio::spawn(applications::run(server.client.clone(), namespaces, 1, events, CancellationToken::new()));
+    tokio::spawn(applications::run(
+        server.client.clone(),
+        namespaces,
+        (1, Default::default()),
+        events,
+        CancellationToken::new(),
+    ));
     received
 }
 

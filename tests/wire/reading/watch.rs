@@ -37,6 +37,7 @@ impl Running {
             events: sender,
             stopped: CancellationToken::new(),
             counters: Arc::new(WatchCounters::default()),
+            hurry: Default::default(),
         };
         let task = tokio::spawn(run(context.clone(), Gvk::new("", "v1", "ConfigMap"), from));
         Self { server, context, events, task }
