@@ -49,6 +49,7 @@ impl App {
             status: StatusState { dirty: true, ..StatusState::default() },
             failures: 0,
             prune_since: None,
+            ensuring: false,
             health_since: None,
             waiting: None,
             observed,
@@ -306,6 +307,10 @@ impl Engine {
         };
         let before = app.plan.as_ref().ok().map(|plan| (plan.repo.clone(), plan.target().to_owned()));
         let after = plan.as_ref().ok().map(|plan| (plan.repo.clone(), plan.target().to_owned()));
+        if app.plan != plan {
+            // What was only reported may be healed now.
+            app.attention.clone_from(&app.inventory);
+        }
         app.plan = plan;
         if before == after {
             return;
@@ -393,7 +398,7 @@ impl Engine {
         if let Some(claim) = app.claims.remove(key)
             && let Some(object) = self.objects.get_mut(key)
         {
-            object.record.app = app.key().clone();
+            object.move_to(app.key());
             object.record.adopt(&claim);
             app.inventory.insert(key.clone());
             object.counted = object.health();

@@ -41,7 +41,7 @@ pub(super) fn assess(object: &Object, watch: Option<&Watch>) -> Verdict {
 }
 
 /// Whether an object that the watch has not shown is known not to be there.
-fn tells_absence(watch: &Watch) -> bool {
+pub(super) fn tells_absence(watch: &Watch) -> bool {
     !watch.listing && matches!(watch.state, WatchState::Synced | WatchState::Unserved)
 }
 

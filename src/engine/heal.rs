@@ -1,15 +1,15 @@
 //! One object at a time: what an object that is not as Git wants it needs, and what came of it.
 
 use super::contest::Contest;
+use super::diff::tells_absence;
 use super::effect::{Apply, Effect, ManifestRef, Precondition, Purpose};
-use super::event::{ApplyOutcome, Inspection, RequestError};
+use super::event::{ApplyOutcome, Inspection, RequestError, RequestErrorReason};
 use super::hash::Hash;
 use super::ids::ObjectKey;
 use super::live::{Blame, LiveObject};
 use super::record::{AuditEntry, Expected, StoreOp};
 use super::state::{App, Flight, Owner, REVERTED, Timer, Verdict, WatchState};
 use super::step::{Engine, Step};
-use super::tracking::instance_name;
 
 /// After this many conflicts or failures in a row an object waits before it is tried again.
 const IMMEDIATE_TRIES: u32 = 3;
@@ -31,7 +31,13 @@ impl Engine {
             return;
         }
         let lost = object.volatile.as_ref().is_some_and(|volatile| volatile.lost);
+        // What left Git and is not pruned asks for nothing.
+        if (object.verdict != Verdict::Extra || object.deleting()) && self.look_in_turn(key, step) {
+            return;
+        }
+        let Some(object) = self.objects.get_mut(key) else { return };
         let watch = super::state::watch_of(key, &object.record.version);
+        let absence = self.watches.get(&watch).is_some_and(tells_absence);
         let told = self.watches.get(&watch).is_some_and(|watch| !watch.listing && watch.state != WatchState::Pending);
         let heals = app.heals;
         let was_applied = object.was_applied() || app.deployed();
@@ -64,7 +70,8 @@ impl Engine {
                 self.drifted(app, key, heals, step);
             }
             Verdict::Missing | Verdict::OutOfSync => self.compare(app, key, step),
-            Verdict::Extra if object.record.live.is_none() => self.forget(app, key, step),
+            Verdict::Extra if object.record.live.is_none() && absence => self.forget(app, key, step),
+            Verdict::Extra if object.record.live.is_none() => self.look(key, step),
             Verdict::Extra | Verdict::Foreign => {}
         }
     }
@@ -180,6 +187,27 @@ impl Engine {
         self.send(app, key, Purpose::Compare, true, step);
     }
 
+    /// Looks from time to time at an object that no watch shows, for it does not carry our label. Says whether it does now.
+    pub(super) fn look_in_turn(&mut self, key: &ObjectKey, step: &mut Step<'_>) -> bool {
+        let now = step.now.instant;
+        let next = now + self.settings.poll_interval;
+        let Some(volatile) = self.objects.get_mut(key).and_then(|object| object.volatile.as_mut()) else {
+            return false;
+        };
+        if !volatile.unwatched {
+            volatile.look_at = None;
+            return false;
+        }
+        let due = *volatile.look_at.get_or_insert(next);
+        if due > now {
+            self.at(due, Timer::Object(key.clone()));
+            return false;
+        }
+        volatile.look_at = None;
+        self.look(key, step);
+        true
+    }
+
     pub(super) fn look(&mut self, key: &ObjectKey, step: &mut Step<'_>) {
         if let Some(object) = self.objects.get_mut(key)
             && object.flight.is_none()
@@ -234,7 +262,7 @@ impl Engine {
                         let what = if creates { DELETED.to_owned() } else { describe(&blame) };
                         self.healed(&mut app, key, what, step);
                     } else {
-                        app.record_result(key, "Synced", None);
+                        app.landed(key, "Synced", None);
                     }
                     self.apps.insert(owner, app);
                 }
@@ -294,15 +322,14 @@ impl Engine {
         leftover: Option<String>,
         step: &mut Step<'_>,
     ) {
-        let instance = self
-            .objects
-            .get(key)
-            .map(|object| instance_name(&object.record.app, &self.settings.control_namespace))
-            .unwrap_or_default();
-        let owner = super::state::owner_of(&live, &self.settings.instance, &instance);
+        let Some(object) = self.objects.get(key) else { return };
+        let (owner, tracked) = self.judge(&live, &object.record.app, object.record.desired);
         let Some(object) = self.objects.get_mut(key) else { return };
         object.record.expected = live.footprint.map(|footprint| Expected { desired, footprint });
         object.see(live, owner);
+        if let Some(volatile) = &mut object.volatile {
+            volatile.tracked = tracked;
+        }
         if let Some(volatile) = &mut object.volatile {
             volatile.failures = 0;
             volatile.not_before = None;
@@ -397,11 +424,24 @@ impl Engine {
         if heal {
             step.emit(app.notice(true, "HealFailed", format!("{key}: {}", error.message)));
             app.status.dirty = true;
+            if error.reason == RequestErrorReason::NamespaceUnavailable {
+                self.ensure_namespace(&mut app, step);
+            }
         } else {
             self.sync_failed(&mut app, key, error, step);
         }
         self.apps.insert(owner.clone(), app);
         self.dirty.insert(owner.clone());
+    }
+
+    /// A heal found that the namespace was deleted: it is made anew if the application makes it. The heal is tried again
+    /// by itself.
+    fn ensure_namespace(&mut self, app: &mut App, step: &mut Step<'_>) {
+        let (Ok(plan), Some(epoch), false) = (&app.plan, self.epoch, app.ensuring) else { return };
+        if plan.options.create_namespace && !plan.namespace.is_empty() {
+            app.ensuring = true;
+            step.emit(Effect::EnsureNamespace { app: app.key().clone(), namespace: plan.namespace.clone(), epoch });
+        }
     }
 
     /// Answer to a comparison with the managed fields.
@@ -454,6 +494,7 @@ impl Engine {
         app.tally.count(object.verdict, object.counted, -1);
         app.inventory.remove(key);
         app.attention.remove(key);
+        app.drop_from_sync(key);
         app.status.dirty = true;
         self.hand_over_or_forget(key, step);
     }

@@ -124,6 +124,10 @@ pub(super) struct Volatile {
     pub failures: u32,
     /// It left the watch: a delete, or only the label went. Look before concluding.
     pub lost: bool,
+    /// It does not carry our label, so no watch shows what becomes of it.
+    pub unwatched: bool,
+    /// When it is to be looked at, because no watch shows it.
+    pub look_at: Option<Instant>,
     /// A delete was accepted; it is on its way out.
     pub delete_accepted: bool,
 }
@@ -304,6 +308,8 @@ pub(super) struct Sync {
 pub(super) enum SyncPhase {
     /// Its start is being written into the status; nothing is applied before that is confirmed.
     Recording,
+    /// How every object stands has to be known first.
+    Observing,
     /// The namespace is being made.
     Namespace,
     /// Applies.
@@ -376,6 +382,8 @@ pub(super) struct App {
     pub failures: u32,
     /// Since when a prune waits for the repository's other applications.
     pub prune_since: Option<Instant>,
+    /// The namespace is being made for heals.
+    pub ensuring: bool,
     /// Last health code and when it began.
     pub health_since: Option<(HealthCode, Timestamp)>,
     /// What it waits for, for people.

@@ -36,6 +36,10 @@ impl Sync {
         })
     }
 
+    fn failed_among(&self, which: impl Fn(&ObjectKey) -> bool) -> bool {
+        self.results.iter().any(|(key, result)| result.status == "SyncFailed" && which(key))
+    }
+
     fn failed(&self) -> usize {
         self.results.values().filter(|result| result.status == "SyncFailed").count()
     }
@@ -47,6 +51,21 @@ impl App {
         if let Some(sync) = &mut self.sync {
             sync.flying.remove(key);
             sync.results.insert(key.clone(), ObjectResult { status, message });
+        }
+    }
+
+    /// Notes what a request of the running sync did. One of a sync that is over says nothing about this one.
+    pub(super) fn landed(&mut self, key: &ObjectKey, status: &'static str, message: Option<Box<str>>) {
+        if self.sync.as_mut().is_some_and(|sync| sync.flying.remove(key)) {
+            self.record_result(key, status, message);
+        }
+    }
+
+    /// The running sync has nothing more to do with the object.
+    pub(super) fn drop_from_sync(&mut self, key: &ObjectKey) {
+        if let Some(sync) = &mut self.sync {
+            sync.flying.remove(key);
+            sync.todo.retain(|(_, todo)| todo != key);
         }
     }
 
@@ -109,6 +128,10 @@ impl Engine {
         let Some(phase) = app.sync.as_ref().map(|sync| sync.phase) else { return };
         match phase {
             SyncPhase::Recording | SyncPhase::Namespace => {}
+            SyncPhase::Observing => {
+                self.begin_applying(app, step);
+                self.advance_applying(app, step);
+            }
             SyncPhase::Applying => self.advance_applying(app, step),
             SyncPhase::Pruning => self.advance_pruning(app, step),
             SyncPhase::Backoff(until) if until <= step.now.instant => self.begin_applying(app, step),
@@ -259,17 +282,21 @@ impl Engine {
         }
     }
 
+    /// Begins a run, once it is known how every object stands: the order of the stages is that of all of them.
     fn begin_applying(&mut self, app: &mut App, step: &mut Step<'_>) {
         let (Ok(plan), Some(epoch)) = (&app.plan, self.epoch) else { return };
-        let namespace = plan.namespace.clone();
-        let own = ObjectKey::new("", "Namespace", "", namespace.clone());
-        let needed = plan.options.create_namespace
-            && !namespace.is_empty()
-            && !app.inventory.contains(&own)
-            && app.tally.of(Verdict::Missing) > 0;
+        let (namespace, creates) = (plan.namespace.clone(), plan.options.create_namespace);
         let Some(sync) = &mut app.sync else { return };
         sync.results.clear();
         sync.stage = Stage::Namespace;
+        sync.phase = SyncPhase::Observing;
+        if !self.all_told(app) {
+            return;
+        }
+        let own = ObjectKey::new("", "Namespace", "", namespace.clone());
+        let missing = app.tally.of(Verdict::Missing) > 0;
+        let needed = creates && missing && !namespace.is_empty() && !app.inventory.contains(&own);
+        let Some(sync) = &mut app.sync else { return };
         if needed {
             sync.phase = SyncPhase::Namespace;
             step.emit(Effect::EnsureNamespace { app: app.key().clone(), namespace, epoch });
@@ -281,6 +308,7 @@ impl Engine {
 
     pub(super) fn namespace_ensured(&mut self, key: &AppKey, result: Result<(), RequestError>, step: &mut Step<'_>) {
         let Some(mut app) = self.apps.remove(key) else { return };
+        app.ensuring = false;
         if app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Namespace) {
             match result {
                 Ok(()) => {
@@ -325,6 +353,9 @@ impl Engine {
     }
 
     fn advance_applying(&mut self, app: &mut App, step: &mut Step<'_>) {
+        if app.sync.as_ref().is_none_or(|sync| sync.phase != SyncPhase::Applying) {
+            return;
+        }
         loop {
             let Some(sync) = &mut app.sync else { return };
             let Some((stage, key)) = sync.todo.first().cloned() else { break };
@@ -332,7 +363,9 @@ impl Engine {
                 if !sync.flying.is_empty() {
                     return;
                 }
-                if sync.failed() > 0 && stage > Stage::Definition && sync.stage <= Stage::Definition {
+                let early =
+                    |key: &ObjectKey| self.objects.get(key).is_some_and(|one| one.record.stage <= Stage::Definition);
+                if stage > Stage::Definition && sync.stage <= Stage::Definition && sync.failed_among(early) {
                     // What comes needs what failed.
                     sync.todo.clear();
                     break;
@@ -398,6 +431,9 @@ impl Engine {
         }
         if wanted {
             self.send(app, key, purpose, false, step);
+        } else {
+            // It left the watch meanwhile, or is in order: not this sync's work any more.
+            app.attention.insert(key.clone());
         }
         true
     }
@@ -462,7 +498,7 @@ impl Engine {
                 sync.todo.insert((stage, key.clone()));
             }
         } else {
-            app.record_result(key, "SyncFailed", Some(error.message.as_str().into()));
+            app.landed(key, "SyncFailed", Some(error.message.as_str().into()));
         }
     }
 

@@ -154,6 +154,6 @@ impl Engine {
     pub(super) fn is_behind(&self, app: &App) -> bool {
         let told = app.observed.status.sync.revision.as_deref();
         let installed = app.record.revision.as_ref().map(|revision| revision.as_str());
-        self.epoch.is_some() && !app.caught_up && told.is_some() && told != installed
+        self.epoch.is_some() && !app.caught_up && installed.is_some() && told != installed
     }
 }
