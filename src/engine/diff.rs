@@ -50,8 +50,8 @@ mod tests {
     use super::*;
     use crate::engine::hash::Hash;
     use crate::engine::ids::AppKey;
+    use crate::engine::object::Volatile;
     use crate::engine::record::{Expected, LiveRecord, ObjectRecord};
-    use crate::engine::state::Volatile;
 
     fn hash(of: &str) -> Hash {
         Hash::of(of.as_bytes())
