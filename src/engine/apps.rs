@@ -247,8 +247,12 @@ impl Engine {
             app.refresh = Some(number);
         }
         app.status.dirty = true;
+        let unproven = leads && !app.status.proven;
         self.apps.insert(key.clone(), app);
         self.dirty.insert(key);
+        if unproven {
+            self.search_unknown_kinds(step);
+        }
     }
 
     /// A new Application: takes over what the store knows of it.
