@@ -246,8 +246,12 @@ impl Engine {
         self.plan_anew(&mut app, step);
         self.take_refresh(&mut app, step);
         app.status.dirty = true;
+        let unproven = leads && !app.status.proven;
         self.apps.insert(key.clone(), app);
         self.dirty.insert(key);
+        if unproven {
+            self.search_unknown_kinds(step);
+        }
     }
 
     /// A refresh that is asked for, unless one is being served.

@@ -319,6 +319,13 @@ impl Engine {
         let keys: Vec<ObjectKey> =
             self.objects.iter().filter(|(_, object)| named(object)).map(|(key, _)| key.clone()).collect();
         for key in keys {
+            let claimed = instance.and_then(|instance| self.apps.get(self.instances.get(instance)?));
+            if claimed.is_some_and(|named| named.claims.contains_key(&key))
+                && let Some(object) = self.objects.get_mut(&key)
+            {
+                // It desires the object as well: who is to have it is decided on what the object says now.
+                object.volatile().lost = true;
+            }
             self.reassess(&key);
         }
     }

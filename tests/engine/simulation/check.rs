@@ -119,7 +119,12 @@ impl Run {
             let exists = self.world.applications.all.contains_key(&AppKey::new("argocd", &*tracking.instance));
             let kept = matches!(&*object.key.kind, "Namespace" | "CustomResourceDefinition");
             let shared = object.key.name.starts_with("shared") && self.abandoned;
-            if exists && !kept && !shared && !wanted.contains_key(&object.key) && !self.orphans.contains(&object.key) {
+            if exists
+                && !kept
+                && !shared
+                && !wanted.contains_key(&object.key)
+                && !self.abandoned_apps.contains(&*tracking.instance)
+            {
                 return Some(format!("{} left Git and is still there: {object:?}", object.key));
             }
         }

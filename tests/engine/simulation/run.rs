@@ -17,7 +17,7 @@ use crate::engine::model::replica::{Request, is_write};
 use crate::engine::model::world::{Fault, World};
 
 /// Events of a history before the faults stop.
-const STORM: u64 = 600;
+const STORM: u64 = 400;
 /// Events after which it must have settled.
 const PATIENCE: u64 = 4_000;
 /// Lines of the trace that a failure shows.
@@ -59,8 +59,8 @@ pub struct Run {
     pub deletes: u64,
     pub trace: Hash,
     pub calm: bool,
-    /// Applications that were deleted without the finalizer leave these behind.
-    pub orphans: BTreeSet<ObjectKey>,
+    /// Applications that were deleted without the finalizer: what they leave behind is nobody's.
+    pub abandoned_apps: BTreeSet<String>,
     /// An Application was deleted: what it shared or inherited may stay with nobody.
     pub abandoned: bool,
     tail: VecDeque<String>,
@@ -87,7 +87,7 @@ impl Run {
             deletes: 0,
             trace: Hash::of(b""),
             calm: false,
-            orphans: BTreeSet::new(),
+            abandoned_apps: BTreeSet::new(),
             abandoned: false,
             tail: VecDeque::new(),
             loud,
@@ -453,24 +453,13 @@ impl Run {
             5 => applications.change(&key, |app| app.spec = Ok(spec(name, Some(automated())))),
             6 => {
                 applications.delete(&key);
-                self.abandon(name);
+                self.abandoned_apps.insert(name.into());
             }
             _ => {
                 applications.change(&key, |app| app.finalizers = vec![RESOURCES_FINALIZER.into()]);
                 applications.delete(&key);
             }
         }
-    }
-
-    /// What an Application leaves behind that was deleted.
-    fn abandon(&mut self, name: &str) {
-        let left = self
-            .world
-            .cluster
-            .objects
-            .values()
-            .filter(|object| object.tracking.as_ref().is_some_and(|tracking| &*tracking.instance == name));
-        self.orphans.extend(left.map(|object| object.key.clone()));
     }
 
     /// A commit: folders with some objects each, sometimes broken or empty.
