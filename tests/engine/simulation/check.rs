@@ -14,7 +14,7 @@ const SILENCE: u64 = 40;
 
 impl Run {
     /// An effect that a replica asks for.
-    pub fn check_effect(&self, replica: usize, effect: &Effect) {
+    pub(crate) fn check_effect(&self, replica: usize, effect: &Effect) {
         let told = &self.world.replicas[replica].told;
         let epoch = match effect {
             Effect::Apply(apply) => apply.epoch,
@@ -77,7 +77,7 @@ impl Run {
     }
 
     /// A delete that the API server accepted.
-    pub fn check_deleted(&self, delete: &Delete, object: &Stored) {
+    pub(crate) fn check_deleted(&self, delete: &Delete, object: &Stored) {
         let ours = object
             .tracking
             .as_ref()
@@ -88,7 +88,7 @@ impl Run {
     }
 
     /// What is not as it should be yet, now that the faults have stopped.
-    pub fn unsettled(&mut self) -> Option<String> {
+    pub(crate) fn unsettled(&mut self) -> Option<String> {
         for (index, replica) in self.world.replicas.iter().enumerate() {
             if let Some(request) = replica.requests.first() {
                 return Some(format!("{index} waits for {}", short(&request.effect)));
@@ -162,7 +162,7 @@ impl Run {
     }
 
     /// Settled: nothing is asked for but the refs of the repository, from time to time.
-    pub fn stay_silent(&mut self) {
+    pub(crate) fn stay_silent(&mut self) {
         for replica in &mut self.world.replicas {
             replica.effects.clear();
         }
