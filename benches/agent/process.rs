@@ -204,7 +204,7 @@ impl Counts {
 }
 
 impl Spent {
-    /// Growth of a metric, summed over its labels.
+    /// Growth of a metric: of one series, or by its name alone summed over all of them.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         self.metrics.get(name).copied().unwrap_or_default()
     }
@@ -266,13 +266,16 @@ fn requests(text: &str) -> Requests {
     requests
 }
 
-/// All values, summed over their labels.
+/// All values: by name and labels, and by name alone, summed over the labels.
 fn values(text: &str) -> BTreeMap<String, f64> {
     let mut values = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split(['{', ' ']).next().unwrap_or_default();
         let number = line.rsplit(' ').next().and_then(|number| number.parse::<f64>().ok());
         *values.entry(name.to_owned()).or_default() += number.unwrap_or_default();
+        if let Some((series, _)) = line.rsplit_once(' ').filter(|(series, _)| *series != name) {
+            values.insert(series.to_owned(), number.unwrap_or_default());
+        }
     }
     values
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
@@ -31,6 +31,10 @@ use crate::engine::{blame::blame, ownership};
 /// How long an apply waits for its kind to be served: a definition that was just applied takes some tens of milliseconds.
 const KIND_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Writes of Applications and namespaces at the same time. Each has a connection of its own, and when many applications
+/// start at once, all of them would be opened, and kept.
+pub(super) const PLACES: usize = 8;
+
 /// Everything that effects need. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Executor {
@@ -48,6 +52,8 @@ pub(super) struct Executor {
     pub(super) recorder: Recorder,
     /// Writes that are under way: the Lease is released when they have ended.
     pub(super) writes: InFlight,
+    /// Places for writes of Applications and namespaces, which the engine does not count.
+    pub(super) places: Arc<Semaphore>,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
     /// The clocks.
@@ -106,12 +112,15 @@ impl Executor {
                 Event::Deleted { key: effect.key.clone(), outcome: this.delete(&effect).await }
             }),
             Effect::EnsureNamespace { app, namespace, epoch } => self.answer(name, |this| async move {
+                // Never closed.
+                let _place = this.places.acquire().await;
                 let _writing = this.writes.enter();
                 let result = ensure_namespace(&this.client, &this.context.write, &namespace, epoch).await;
                 Event::NamespaceEnsured { app, result }
             }),
             Effect::WriteApplication(effect) => self.answer(name, |this| async move {
                 let (app, request) = (effect.app.clone(), effect.request);
+                let _place = this.places.acquire().await;
                 Event::ApplicationWritten { app, request, result: this.write_application(&effect).await }
             }),
         }

@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -269,6 +269,7 @@ impl Agent {
             sources,
             recorder,
             writes,
+            places: Arc::new(Semaphore::new(executor::PLACES)),
             metrics: self.metrics.clone(),
             clock: self.clock,
         };

@@ -8,7 +8,7 @@ use super::bare;
 use crate::cluster::{self, Watch};
 use crate::process::Agent;
 use crate::report::{Report, Row};
-use crate::rig::{Main, Rig};
+use crate::rig::{CONNECTIONS, Main, Rig};
 use crate::work::KINDS;
 
 /// The agent is at rest when it has sent nothing for so long.
@@ -43,6 +43,8 @@ pub(crate) async fn run(rig: &mut Rig, report: &mut Report) -> anyhow::Result<()
     }
     report.add(Row::new("cold: CPU", spent.cpu, 2, "s").peers("118 s", "28 s"));
     report.note("cold: requests", spent.describe());
+    let under_way = spent.metric("driftless_effect_duration_seconds_sum{effect=\"apply\"}") / took;
+    report.note("cold: applies under way on average", format!("{under_way:.1} of {CONNECTIONS}"));
     let applies = spent.object_writes() as f64;
     report.add(Row::new("cold: writes per object", applies / total, 3, "").target("1 (and the namespaces)"));
     let statuses = spent.count(|verb, resource| verb == "patch" && resource.starts_with("applications")) as f64;
