@@ -38,7 +38,8 @@ pub(crate) async fn run(rig: &mut Rig, report: &mut Report) -> anyhow::Result<()
     report.add(row.peers("158 s", "219 s").target("1 s plus the Lease"));
     report.add(Row::new("restart: start → leading", median(&leading), 2, "s"));
     report.add(Row::new("restart: leading → reverted", median(&after_lead), 2, "s").target("under 1 s"));
-    let row = Row::new("restart: other writes of objects, worst", crate::stats::quantile(&writes, 1.0), 0, "");
+    let row =
+        Row::new("restart: other write-verb requests for objects, worst", crate::stats::quantile(&writes, 1.0), 0, "");
     report.add(row.peers("1,682", "1,202").target("0"));
     report.note("restart: all requests of the last one", told);
     Ok(())
