@@ -41,7 +41,7 @@ pub(super) fn assess(object: &Object, watch: Option<&Watch>) -> Verdict {
 }
 
 /// Whether an object that the watch has not shown is known not to be there.
-fn tells_absence(watch: &Watch) -> bool {
+pub(super) fn tells_absence(watch: &Watch) -> bool {
     !watch.listing && matches!(watch.state, WatchState::Synced | WatchState::Unserved)
 }
 
@@ -50,8 +50,8 @@ mod tests {
     use super::*;
     use crate::engine::hash::Hash;
     use crate::engine::ids::AppKey;
+    use crate::engine::object::Volatile;
     use crate::engine::record::{Expected, LiveRecord, ObjectRecord};
-    use crate::engine::state::Volatile;
 
     fn hash(of: &str) -> Hash {
         Hash::of(of.as_bytes())

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::desired::DesiredObject;
 use super::effect::Effect;
 use super::event::{RequestError, RequestErrorReason, Sweep, WatchEvent};
-use super::ids::{GroupKind, Gvk, ObjectKey};
+use super::hash::Hash;
+use super::ids::{AppKey, GroupKind, Gvk, ObjectKey};
 use super::live::{LiveObject, Protection};
 use super::record::{LiveRecord, ObjectRecord, StoreOp};
 use super::state::{Flight, Object, Owner, Timer, WatchState, owner_of, watch_of};
@@ -46,25 +48,48 @@ impl Object {
         {
             return false;
         }
+        // A list from before an accepted delete says nothing of it.
+        let known = self.record.live.as_ref().map(|known| (&known.uid, known.resource_version));
+        let same = known == Some((&live.uid, live.resource_version));
+        let accepted = same && self.volatile.as_ref().is_some_and(|volatile| volatile.delete_accepted);
+        let deleting = live.deleting || accepted;
         let record = LiveRecord::of(&live, owner);
         let changed = self.record.live.as_ref() != Some(&record);
         let settled = self.record.expected.is_some_and(|expected| {
             Some(expected.desired) == self.record.desired && Some(expected.footprint) == record.footprint
         });
         let message = live.health.and_then(|health| health.message);
-        let plain = settled && owner == Owner::Ours && !live.deleting && message.is_none();
+        let unwatched = live.instance.is_none();
+        let plain = settled && owner == Owner::Ours && !live.deleting && !unwatched && message.is_none();
         self.record.live = Some(record);
         if plain && self.volatile.is_none() {
             return changed;
         }
         let volatile = self.volatile();
-        let told = changed || volatile.deleting != live.deleting || volatile.health_message != message;
+        let told = changed || volatile.deleting != deleting || volatile.health_message != message;
         volatile.owner = owner;
-        volatile.deleting = live.deleting;
+        volatile.unwatched = unwatched;
+        volatile.deleting = deleting;
         volatile.health_message = message;
         volatile.lost = false;
         volatile.managed_fields = if settled { None } else { live.managed_fields };
         told
+    }
+
+    /// What its application desires of it, as a claim.
+    fn claim(&self, key: &ObjectKey) -> Option<DesiredObject> {
+        let record = &self.record;
+        let (version, stage, no_prune) = (record.version.clone(), record.stage, record.no_prune);
+        record.desired.map(|hash| DesiredObject { key: key.clone(), version, hash, stage, no_prune })
+    }
+
+    /// Another application inherits it. Until that has applied it, it is not proven to be that one's.
+    pub(super) fn move_to(&mut self, app: &AppKey) {
+        self.record.app = app.clone();
+        if let Some(live) = &mut self.record.live {
+            live.ours = false;
+            self.volatile().owner = Owner::Untracked;
+        }
     }
 
     /// It is not in the cluster.
@@ -72,6 +97,7 @@ impl Object {
         self.record.live = None;
         if let Some(volatile) = &mut self.volatile {
             volatile.lost = false;
+            volatile.unwatched = false;
             volatile.deleting = false;
             volatile.delete_accepted = false;
             volatile.owner = Owner::Ours;
@@ -128,24 +154,13 @@ impl Engine {
             object.seen = list;
         }
         let key = live.key.clone();
-        let instance = instance_name(&object.record.app, &self.settings.control_namespace);
-        let owner = match owner_of(&live, &self.settings.instance, &instance) {
-            // The stamp is of this very manifest, so nobody applied another one since: the tracking id was edited by hand,
-            // unless it names an application that there is.
-            Owner::OtherApplication
-                if live.stamp.is_some()
-                    && live.stamp == object.record.desired
-                    && live.tracking.as_ref().is_none_or(|tracking| {
-                        self.instances.get(&tracking.instance).is_none_or(|named| *named == object.record.app)
-                    }) =>
-            {
-                Owner::Untracked
-            }
-            owner => owner,
-        };
-        let labelled = live.instance.as_deref() == Some(&*self.settings.instance);
-        let tracked = live.tracking.as_ref().filter(|_| labelled && owner == Owner::OtherApplication);
-        let tracked = tracked.map(|tracking| Box::from(&*tracking.instance));
+        let (app, desired) = (object.record.app.clone(), object.record.desired);
+        if self.judge(&live, &app, desired).1.is_some() {
+            self.yield_to_tracked(&live, &app, step);
+        }
+        let Some(object) = self.objects.get(&key) else { return };
+        let (owner, tracked) = self.judge(&live, &object.record.app, object.record.desired);
+        let Some(object) = self.objects.get_mut(&key) else { return };
         let told = object.see(live, owner);
         if let Some(volatile) = &mut object.volatile {
             volatile.tracked = tracked;
@@ -156,6 +171,57 @@ impl Engine {
         } else if object.verdict == super::state::Verdict::Unknown {
             self.reassess(&key);
         }
+    }
+
+    /// Whose a live object is, seen from the application that has it in its inventory; and which instance its tracking id
+    /// names, where that is another one of this installation.
+    pub(super) fn judge(&self, live: &LiveObject, app: &AppKey, desired: Option<Hash>) -> (Owner, Option<Box<str>>) {
+        let instance = instance_name(app, &self.settings.control_namespace);
+        let owner = match owner_of(live, &self.settings.instance, &instance) {
+            // The stamp is of this very manifest, so nobody applied another one since: the tracking id was edited by hand,
+            // unless it names an application that there is.
+            Owner::OtherApplication
+                if live.stamp.is_some()
+                    && live.stamp == desired
+                    && live.tracking.as_ref().is_none_or(|tracking| {
+                        self.instances.get(&tracking.instance).is_none_or(|named| named == app)
+                    }) =>
+            {
+                Owner::Untracked
+            }
+            owner => owner,
+        };
+        let labelled = live.instance.as_deref() == Some(&*self.settings.instance);
+        let tracked = live.tracking.as_ref().filter(|_| labelled && owner == Owner::OtherApplication);
+        (owner, tracked.map(|tracking| Box::from(&*tracking.instance)))
+    }
+
+    /// Two applications desire the object, and it is the other one's by its tracking id: that one keeps it, and this one
+    /// has the claim. Which of them was rendered first does not matter.
+    fn yield_to_tracked(&mut self, live: &LiveObject, app: &AppKey, step: &mut Step<'_>) {
+        let heir = live.tracking.as_ref().and_then(|tracking| self.instances.get(&tracking.instance)).cloned();
+        let Some(heir) =
+            heir.filter(|heir| self.apps.get(heir).is_some_and(|heir| heir.claims.contains_key(&live.key)))
+        else {
+            return;
+        };
+        let Some(mut owner) = self.apps.remove(app) else { return };
+        if let Some(object) = self.objects.get(&live.key)
+            && let Some(claim) = object.claim(&live.key)
+        {
+            owner.tally.count(object.verdict, object.counted, -1);
+            owner.inventory.remove(&live.key);
+            owner.attention.remove(&live.key);
+            owner.drop_from_sync(&live.key);
+            owner.status.dirty = true;
+            // The heir first: the owner's new claim is not to be served now.
+            self.hand_over_or_forget(&live.key, step);
+            owner.claims.insert(live.key.clone(), claim);
+            self.remember(&mut owner, step);
+            self.dirty.insert(heir);
+        }
+        self.dirty.insert(app.clone());
+        self.apps.insert(app.clone(), owner);
     }
 
     /// An object with our label that is in no inventory: what another replica applied, or a store that was lost knew. It
@@ -297,6 +363,12 @@ impl Engine {
                 let Some(object) = self.objects.get_mut(key) else { return };
                 object.vanish();
                 step.store(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
+                let (owner, left_git) = (object.record.app.clone(), object.record.desired.is_none());
+                if left_git && let Some(mut app) = self.apps.remove(&owner) {
+                    self.forget(&mut app, key, step);
+                    self.dirty.insert(owner.clone());
+                    self.apps.insert(owner, app);
+                }
             }
         }
         if let Some(volatile) = self.objects.get_mut(key).and_then(|object| object.volatile.as_mut()) {

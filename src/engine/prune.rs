@@ -12,6 +12,7 @@ use super::event::{DeleteOutcome, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
 use super::live::Protection;
 use super::options::Propagation;
+use super::record::StoreOp;
 use super::state::{App, Flight, Object, Owner, SyncPhase, Timer, Verdict, Watch, WatchState, watch_of};
 use super::step::{Engine, Step};
 
@@ -217,7 +218,7 @@ impl Engine {
     }
 
     /// Whether another application desires the object.
-    fn claimed(&self, key: &ObjectKey) -> bool {
+    pub(super) fn claimed(&self, key: &ObjectKey) -> bool {
         self.apps.values().any(|app| app.claims.contains_key(key))
     }
 
@@ -261,6 +262,8 @@ impl Engine {
             propagation,
             epoch,
         };
+        // Found by a watch, its record may still wait for a transaction: what is deleted is in the durable inventory.
+        step.store_first(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
         object.flight = Some(Flight::Delete);
         self.lanes.syncing += 1;
         if let Some(sync) = &mut app.sync {
@@ -348,7 +351,10 @@ impl Engine {
                     remaining += 1;
                     self.look(&key, step);
                 }
-                Fate::Wait => remaining += 1,
+                Fate::Wait => {
+                    remaining += 1;
+                    self.look_in_turn(&key, step);
+                }
                 Fate::Delete => {
                     remaining += 1;
                     self.delete(app, &key, step);

@@ -119,6 +119,8 @@ impl Engine {
         let target = &target;
         let installed = app.record.revision.as_ref() == Some(target) && app.record.source == Some(plan.hash);
         if installed && !app.render_anew {
+            // What is still being rendered is of a target that was left again.
+            app.render = RenderState::Idle;
             app.tried = app.tried.max(listing);
             app.condition(RECORDED_ERROR, None, step.now.wall);
             app.condition("ComparisonError", None, step.now.wall);
@@ -139,7 +141,11 @@ impl Engine {
             return;
         }
         if self.lanes.rendering >= self.settings.render_concurrency {
-            self.lanes.to_render.push(app.key());
+            if app.refresh.is_some() {
+                self.lanes.to_render.push_first(app.key());
+            } else {
+                self.lanes.to_render.push(app.key());
+            }
             return;
         }
         let previous = (app.record.source == Some(plan.hash) && !app.render_anew).then(|| app.record.inputs.clone());
@@ -255,8 +261,11 @@ impl Engine {
         for key in left {
             app.inventory.insert(key.clone());
             let Some(object) = self.objects.get_mut(&key) else { continue };
-            if object.record.desired.take().is_some() {
-                let record = Box::new(object.record.clone());
+            let left_now = object.record.desired.take().is_some();
+            let record = Box::new(object.record.clone());
+            if self.claimed(&key) {
+                self.forget(app, &key, step);
+            } else if left_now {
                 step.store_first(StoreOp::PutObject(key.clone(), record));
                 self.reassess_in(app, &key);
             }
@@ -284,14 +293,15 @@ impl Engine {
         let owner = object.record.app.clone();
         if owner != *app.key() {
             // The other one desires it, or its prune has not been decided: this one inherits it when the other lets go.
-            if object.record.desired.is_some() || !self.apps.contains_key(&owner) {
+            let undecided = self.apps.get(&owner).is_none_or(|other| other.record.revision.is_none());
+            if object.record.desired.is_some() || undecided {
                 app.claims.insert(key, desired.clone());
                 return;
             }
             self.take_from(&owner, &key);
             app.inventory.insert(key.clone());
             if let Some(object) = self.objects.get_mut(&key) {
-                object.record.app = app.key().clone();
+                object.move_to(app.key());
                 app.tally.count(object.verdict, object.counted, 1);
             }
         } else {
@@ -304,6 +314,8 @@ impl Engine {
                 volatile.error = None;
                 volatile.failures = 0;
                 volatile.not_before = None;
+                // It was found of another manifest.
+                volatile.found_drifted = None;
             }
             step.store_first(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             if old != watch {
@@ -322,9 +334,7 @@ impl Engine {
             other.attention.remove(key);
             other.tally.count(object.verdict, object.counted, -1);
             other.status.dirty = true;
-            if let Some(sync) = &mut other.sync {
-                sync.flying.remove(key);
-            }
+            other.drop_from_sync(key);
             self.dirty.insert(owner.clone());
         }
     }

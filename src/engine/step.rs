@@ -10,7 +10,7 @@ use super::ids::{AppKey, Epoch, Gvk, ObjectKey, RepoKey};
 use super::lanes::Lanes;
 use super::record::{ApplicationRecord, StoreOp, StoreSnapshot};
 use super::settings::EngineSettings;
-use super::state::{App, Object, Owner, Repo, Timer, Verdict, Watch, WatchState, watch_of};
+use super::state::{App, Flight, Object, Owner, Repo, Timer, Verdict, Watch, WatchState, watch_of};
 use super::time::{Instant, Now};
 use super::tracking::instance_name;
 use super::view::Counters;
@@ -319,6 +319,13 @@ impl Engine {
         let keys: Vec<ObjectKey> =
             self.objects.iter().filter(|(_, object)| named(object)).map(|(key, _)| key.clone()).collect();
         for key in keys {
+            let claimed = instance.and_then(|instance| self.apps.get(self.instances.get(instance)?));
+            if claimed.is_some_and(|named| named.claims.contains_key(&key))
+                && let Some(object) = self.objects.get_mut(&key)
+            {
+                // It desires the object as well: who is to have it is decided on what the object says now.
+                object.volatile().lost = true;
+            }
             self.reassess(&key);
         }
     }
@@ -340,10 +347,23 @@ impl Engine {
                     Some(_) => {}
                 }
             }
+            for object in app.sync.iter().flat_map(|sync| &sync.flying) {
+                if self.objects.get(object).is_none_or(|known| known.flight.is_none()) {
+                    return Some(format!("the sync of {key} waits for {object}, for which nothing is under way"));
+                }
+            }
             let counted: u32 = Verdict::ALL.iter().map(|verdict| app.tally.of(*verdict)).sum();
             if counted as usize != app.inventory.len() {
                 return Some(format!("{key} counts {counted} of {} objects", app.inventory.len()));
             }
+        }
+        let flights = |which: fn(&Flight) -> bool| {
+            self.objects.values().filter(|object| object.flight.as_ref().is_some_and(which)).count()
+        };
+        let healing = flights(|flight| matches!(flight, Flight::Apply { heal: true, .. }));
+        let syncing = flights(|flight| matches!(flight, Flight::Apply { heal: false, .. } | Flight::Delete));
+        if (healing, syncing) != (self.lanes.healing, self.lanes.syncing) {
+            return Some(format!("{healing} heals and {syncing} others are under way, {:?} are counted", self.lanes));
         }
         None
     }

@@ -1,23 +1,15 @@
 //! Bringing an application to a revision: when a sync starts, how it goes, how it ends.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-use super::application::{InitiatedBy, Operation, SyncOperation};
-use super::backoff::RetryPolicy;
 use super::desired::Stage;
 use super::effect::{Effect, Purpose};
 use super::event::{RequestError, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
 use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
-use super::status::{HistoryEntry, OperationState, SyncResult};
+use super::status::OperationState;
 use super::step::{Engine, Step};
-use super::time::Timestamp;
 
 /// How often a request of a sync that failed for a passing reason is sent again before the sync calls it failed.
 const PASSING_TRIES: u32 = 5;
-/// Entries that `status.history` keeps if the spec does not say.
-const HISTORY_LIMIT: usize = 10;
 
 impl Sync {
     /// Whether this sync is about to touch the object.
@@ -25,7 +17,7 @@ impl Sync {
         self.flying.contains(key) || self.todo.contains(&(stage, key.clone()))
     }
 
-    fn selects(&self, key: &ObjectKey) -> bool {
+    pub(super) fn selects(&self, key: &ObjectKey) -> bool {
         self.selected.as_ref().is_none_or(|selected| {
             selected.iter().any(|one| {
                 *one.group == *key.group
@@ -36,7 +28,11 @@ impl Sync {
         })
     }
 
-    fn failed(&self) -> usize {
+    fn failed_among(&self, which: impl Fn(&ObjectKey) -> bool) -> bool {
+        self.results.iter().any(|(key, result)| result.status == "SyncFailed" && which(key))
+    }
+
+    pub(super) fn failed(&self) -> usize {
         self.results.values().filter(|result| result.status == "SyncFailed").count()
     }
 }
@@ -47,6 +43,21 @@ impl App {
         if let Some(sync) = &mut self.sync {
             sync.flying.remove(key);
             sync.results.insert(key.clone(), ObjectResult { status, message });
+        }
+    }
+
+    /// Notes what a request of the running sync did. One of a sync that is over says nothing about this one.
+    pub(super) fn landed(&mut self, key: &ObjectKey, status: &'static str, message: Option<Box<str>>) {
+        if self.sync.as_mut().is_some_and(|sync| sync.flying.remove(key)) {
+            self.record_result(key, status, message);
+        }
+    }
+
+    /// The running sync has nothing more to do with the object.
+    pub(super) fn drop_from_sync(&mut self, key: &ObjectKey) {
+        if let Some(sync) = &mut self.sync {
+            sync.flying.remove(key);
+            sync.todo.retain(|(_, todo)| todo != key);
         }
     }
 
@@ -78,7 +89,7 @@ impl App {
     }
 
     /// Whether the status says that everything was in sync with what is installed.
-    fn settled(&self) -> bool {
+    pub(super) fn settled(&self) -> bool {
         let status = &self.observed.status.sync;
         let source = status.compared_to.as_ref().and_then(|compared| compared.source.as_ref());
         status.status == "Synced"
@@ -109,146 +120,15 @@ impl Engine {
         let Some(phase) = app.sync.as_ref().map(|sync| sync.phase) else { return };
         match phase {
             SyncPhase::Recording | SyncPhase::Namespace => {}
+            SyncPhase::Observing => {
+                self.begin_applying(app, step);
+                self.advance_applying(app, step);
+            }
             SyncPhase::Applying => self.advance_applying(app, step),
             SyncPhase::Pruning => self.advance_pruning(app, step),
             SyncPhase::Backoff(until) if until <= step.now.instant => self.begin_applying(app, step),
             SyncPhase::Backoff(until) => self.at(until, Timer::App(app.key().clone())),
         }
-    }
-
-    /// An operation that somebody asks for through `.operation`.
-    fn take_operation(&mut self, app: &mut App, step: &mut Step<'_>) {
-        if app.status.clear_operation || app.sync.as_ref().is_some_and(|sync| !sync.automated) {
-            return;
-        }
-        let Some(asked) = app.observed.operation.clone() else { return };
-        let running = app.operation.as_ref().is_some_and(|state| {
-            state.phase == "Running" && asked.as_ref().is_ok_and(|asked| *asked == state.operation)
-        });
-        let (operation, sync) = match asked {
-            Err(error) => {
-                return self.refuse(app, Operation::default(), format!(".operation can't be read: {error}"), step);
-            }
-            Ok(Operation { sync: None, .. }) => {
-                return self.refuse(app, Operation::default(), ".operation holds no sync".into(), step);
-            }
-            Ok(operation @ Operation { sync: Some(_), .. }) => {
-                let sync = operation.sync.clone().unwrap_or_default();
-                (operation, sync)
-            }
-        };
-        if let Err(message) =
-            app.plan.as_ref().map_err(Clone::clone).and_then(|plan| accept(&sync, &operation, plan.target(), app))
-        {
-            return self.refuse(app, operation, message, step);
-        }
-        if self.may_sync(app) {
-            let resumed = app.operation.take_if(|_| running);
-            app.status.clear_operation = true;
-            self.start(app, operation, false, resumed.as_deref(), step);
-        }
-    }
-
-    fn refuse(&mut self, app: &mut App, operation: Operation, message: String, step: &mut Step<'_>) {
-        let now = step.now.wall.to_string();
-        step.emit(app.notice(true, "OperationRefused", message.clone()));
-        app.operation = Some(Arc::new(OperationState {
-            operation,
-            phase: "Error".into(),
-            message: Some(message),
-            started_at: now.clone(),
-            finished_at: Some(now),
-            ..OperationState::default()
-        }));
-        app.status.clear_operation = true;
-        app.status.urgent = true;
-        app.status.dirty = true;
-    }
-
-    /// An automated sync: one that was running goes on; else one starts if Git has news.
-    fn resume_or_start(&mut self, app: &mut App, step: &mut Step<'_>) {
-        let Ok(plan) = &app.plan else { return };
-        if let Some(state) = app.attempted().filter(|state| state.phase == "Running").cloned() {
-            let automated = state.operation.initiated_by.as_ref().is_some_and(|by| by.automated);
-            return self.start(app, state.operation.clone(), automated, Some(&state), step);
-        }
-        let automated = plan.automated.is_some();
-        let prune = plan.prune();
-        self.end_superseded(app, step);
-        if !automated || self.was_attempted(app) || !self.has_news(app) {
-            return;
-        }
-        let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
-        let operation = Operation {
-            sync: Some(SyncOperation { revision, prune, ..SyncOperation::default() }),
-            initiated_by: Some(InitiatedBy { username: None, automated: true }),
-            info: Vec::new(),
-            retry: app.observed.spec.as_ref().ok().and_then(|spec| spec.sync_policy.clone()?.retry),
-        };
-        self.start(app, operation, true, None, step);
-    }
-
-    /// An operation that no replica can go on with, because what is desired has changed, is over.
-    fn end_superseded(&self, app: &mut App, step: &mut Step<'_>) {
-        let installed = app.record.revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
-        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running").map(Arc::make_mut) {
-            state.phase = "Failed".into();
-            state.message = Some(format!("superseded by {installed}"));
-            state.finished_at = Some(step.now.wall.to_string());
-            app.status.dirty = true;
-        }
-    }
-
-    /// Whether Git wants something that was never applied. A difference that arose in the cluster is none: that is drift.
-    fn has_news(&self, app: &App) -> bool {
-        let prune = app.plan.as_ref().is_ok_and(|plan| plan.prune());
-        if app.tally.of(Verdict::Unknown) > 0 {
-            return false;
-        }
-        if prune && app.tally.of(Verdict::Extra) > 0 {
-            return true;
-        }
-        // Deleted by hand is drift. A store that was lost knows only from the status that the objects had been there.
-        if app.settled() {
-            return false;
-        }
-        app.tally.of(Verdict::OutOfSync) > 0
-            || app
-                .inventory
-                .iter()
-                .filter_map(|key| self.objects.get(key))
-                .any(|object| object.verdict == Verdict::Missing && !object.was_applied())
-    }
-
-    fn start(
-        &mut self,
-        app: &mut App,
-        operation: Operation,
-        automated: bool,
-        resumed: Option<&OperationState>,
-        step: &mut Step<'_>,
-    ) {
-        let Some(revision) = app.record.revision.clone() else { return };
-        let started = resumed.and_then(|state| Timestamp::parse(&state.started_at));
-        let retries = resumed.and_then(|state| u32::try_from(state.retry_count?).ok());
-        let sync = operation.sync.clone().unwrap_or_default();
-        app.sync = Some(Sync {
-            automated,
-            revision,
-            started_at: started.unwrap_or(step.now.wall),
-            phase: SyncPhase::Recording,
-            retries: retries.unwrap_or_default(),
-            namespace_tries: 0,
-            prune: sync.prune,
-            todo: BTreeSet::new(),
-            stage: Stage::Namespace,
-            flying: BTreeSet::new(),
-            selected: (!sync.resources.is_empty()).then_some(sync.resources),
-            results: BTreeMap::new(),
-            operation,
-        });
-        self.show_operation(app, "Running", Some("waiting to start".into()), None);
-        app.status.urgent = true;
     }
 
     /// The start of the sync stands in the status: what follows may be done.
@@ -259,17 +139,21 @@ impl Engine {
         }
     }
 
+    /// Begins a run, once it is known how every object stands: the order of the stages is that of all of them.
     fn begin_applying(&mut self, app: &mut App, step: &mut Step<'_>) {
         let (Ok(plan), Some(epoch)) = (&app.plan, self.epoch) else { return };
-        let namespace = plan.namespace.clone();
-        let own = ObjectKey::new("", "Namespace", "", namespace.clone());
-        let needed = plan.options.create_namespace
-            && !namespace.is_empty()
-            && !app.inventory.contains(&own)
-            && app.tally.of(Verdict::Missing) > 0;
+        let (namespace, creates) = (plan.namespace.clone(), plan.options.create_namespace);
         let Some(sync) = &mut app.sync else { return };
         sync.results.clear();
         sync.stage = Stage::Namespace;
+        sync.phase = SyncPhase::Observing;
+        if !self.all_told(app) {
+            return;
+        }
+        let own = ObjectKey::new("", "Namespace", "", namespace.clone());
+        let missing = app.tally.of(Verdict::Missing) > 0;
+        let needed = creates && missing && !namespace.is_empty() && !app.inventory.contains(&own);
+        let Some(sync) = &mut app.sync else { return };
         if needed {
             sync.phase = SyncPhase::Namespace;
             step.emit(Effect::EnsureNamespace { app: app.key().clone(), namespace, epoch });
@@ -281,6 +165,7 @@ impl Engine {
 
     pub(super) fn namespace_ensured(&mut self, key: &AppKey, result: Result<(), RequestError>, step: &mut Step<'_>) {
         let Some(mut app) = self.apps.remove(key) else { return };
+        app.ensuring = false;
         if app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Namespace) {
             match result {
                 Ok(()) => {
@@ -325,6 +210,9 @@ impl Engine {
     }
 
     fn advance_applying(&mut self, app: &mut App, step: &mut Step<'_>) {
+        if app.sync.as_ref().is_none_or(|sync| sync.phase != SyncPhase::Applying) {
+            return;
+        }
         loop {
             let Some(sync) = &mut app.sync else { return };
             let Some((stage, key)) = sync.todo.first().cloned() else { break };
@@ -332,7 +220,9 @@ impl Engine {
                 if !sync.flying.is_empty() {
                     return;
                 }
-                if sync.failed() > 0 && stage > Stage::Definition && sync.stage <= Stage::Definition {
+                let early =
+                    |key: &ObjectKey| self.objects.get(key).is_some_and(|one| one.record.stage <= Stage::Definition);
+                if stage > Stage::Definition && sync.stage <= Stage::Definition && sync.failed_among(early) {
                     // What comes needs what failed.
                     sync.todo.clear();
                     break;
@@ -398,6 +288,9 @@ impl Engine {
         }
         if wanted {
             self.send(app, key, purpose, false, step);
+        } else {
+            // It left the watch meanwhile, or is in order: not this sync's work any more.
+            app.attention.insert(key.clone());
         }
         true
     }
@@ -462,119 +355,7 @@ impl Engine {
                 sync.todo.insert((stage, key.clone()));
             }
         } else {
-            app.record_result(key, "SyncFailed", Some(error.message.as_str().into()));
+            app.landed(key, "SyncFailed", Some(error.message.as_str().into()));
         }
-    }
-
-    /// Ends the sync, or has it tried again if it failed and its policy says so.
-    pub(super) fn finish(&mut self, app: &mut App, failure: Option<String>, step: &mut Step<'_>) {
-        let now = step.now;
-        let Some(sync) = &mut app.sync else { return };
-        let revision = sync.revision.clone();
-        if let Some(message) = failure {
-            let policy = RetryPolicy::from_spec(sync.operation.retry.as_ref(), sync.automated).ok();
-            if let Some(delay) = policy.and_then(|policy| policy.next_delay(sync.retries.into())) {
-                sync.retries += 1;
-                let until = now.instant + delay;
-                sync.phase = SyncPhase::Backoff(until);
-                sync.todo.clear();
-                let retries = sync.retries;
-                let text = format!("{message}; retry {retries} in {} s", delay.as_secs());
-                self.show_operation(app, "Running", Some(text), None);
-                self.at(until, Timer::App(app.key().clone()));
-                app.status.urgent = true;
-                return;
-            }
-            self.counters.syncs_failed += 1;
-            self.show_operation(app, "Failed", Some(message.clone()), Some(now.wall));
-            app.condition("SyncError", Some(format!("sync to {} failed: {message}", revision.short())), now.wall);
-            step.emit(app.notice(true, "SyncFailed", format!("{}: {message}", revision.short())));
-        } else {
-            self.counters.syncs_succeeded += 1;
-            self.show_operation(app, "Succeeded", Some("successfully synced (all tasks run)".into()), Some(now.wall));
-            app.condition("SyncError", None, now.wall);
-            self.add_history(app, step);
-            step.emit(app.notice(false, "Synced", format!("synced to {}", revision.short())));
-        }
-        let action =
-            if app.operation.as_ref().is_some_and(|state| state.phase == "Succeeded") { "synced" } else { "failed" };
-        let message = app.operation.as_ref().and_then(|state| state.message.clone()).unwrap_or_default();
-        self.audit(app, None, action, format!("{revision}: {message}"), step);
-        app.sync = None;
-        app.attention = app.inventory.clone();
-        app.status.urgent = true;
-        self.dirty.insert(app.key().clone());
-    }
-
-    fn add_history(&mut self, app: &mut App, step: &mut Step<'_>) {
-        let Some(sync) = &app.sync else { return };
-        if sync.selected.is_some() {
-            return;
-        }
-        let limit = match &app.observed.spec {
-            Ok(spec) => spec.revision_history_limit.map_or(HISTORY_LIMIT, |limit| usize::try_from(limit).unwrap_or(0)),
-            Err(_) => HISTORY_LIMIT,
-        };
-        let entry = HistoryEntry {
-            id: app.history.last().map_or(0, |last| last.id + 1),
-            revision: sync.revision.to_string(),
-            source: app.plan.as_ref().ok().map(|plan| (*plan.source).clone()),
-            deploy_started_at: Some(sync.started_at.to_string()),
-            deployed_at: step.now.wall.to_string(),
-            initiated_by: sync.operation.initiated_by.clone(),
-        };
-        app.history.push(entry);
-        let excess = app.history.len().saturating_sub(limit);
-        app.history.drain(..excess);
-    }
-
-    /// Puts the running sync's state into the operation state of the status.
-    fn show_operation(&mut self, app: &mut App, phase: &str, message: Option<String>, finished: Option<Timestamp>) {
-        let Some(sync) = &app.sync else { return };
-        let resources = sync
-            .results
-            .iter()
-            .filter_map(|(key, result)| Some(super::report::resource_result(key, self.objects.get(key)?, result)))
-            .collect();
-        app.operation = Some(Arc::new(OperationState {
-            operation: sync.operation.clone(),
-            phase: phase.into(),
-            message,
-            sync_result: Some(SyncResult {
-                revision: sync.revision.to_string(),
-                source: app.plan.as_ref().ok().map(|plan| (*plan.source).clone()),
-                resources,
-            }),
-            started_at: sync.started_at.to_string(),
-            finished_at: finished.map(|finished| finished.to_string()),
-            retry_count: (sync.retries > 0).then_some(i64::from(sync.retries)),
-        }));
-        app.status.dirty = true;
-    }
-}
-
-/// Whether an operation that was asked for can be carried out as it was meant.
-fn accept(sync: &SyncOperation, operation: &Operation, target: &str, app: &App) -> Result<(), String> {
-    if sync.dry_run {
-        return Err("dryRun is not supported yet".into());
-    }
-    let forced = |of: &str| {
-        sync.sync_strategy.as_ref().and_then(|strategy| strategy.get(of)?.get("force")?.as_bool()).unwrap_or_default()
-    };
-    if forced("apply") || forced("hook") {
-        return Err("a forced sync is not supported yet".into());
-    }
-    RetryPolicy::from_spec(operation.retry.as_ref(), false).map_err(|error| format!("retry: {error}"))?;
-    let (_, problems) = super::options::app_options(&sync.sync_options);
-    if !problems.is_empty() {
-        return Err(problems.join("; "));
-    }
-    let asked = sync.revision.as_deref().filter(|revision| !revision.is_empty() && *revision != target);
-    let resolved = app.target.as_ref().map(|(revision, _)| revision.as_str());
-    match asked {
-        Some(asked) if Some(asked) != resolved && resolved.is_some() => Err(format!(
-            "syncing to {asked} is not supported yet: set spec.source.targetRevision to it, which now is {target}"
-        )),
-        _ => Ok(()),
     }
 }

@@ -4,6 +4,8 @@
 //! its watches may be behind. So it syncs only what a repository names in its own epoch, heals only that or what the
 //! status records, and takes the status at its word only once a write of its own has shown that it saw the newest one.
 
+use std::collections::BTreeSet;
+
 use super::application::REFRESH;
 use super::event::Leadership;
 use super::ids::{AppKey, RepoKey};
@@ -105,6 +107,17 @@ impl Engine {
         for app in self.apps.values() {
             app.tell_left_alone(step);
         }
+        self.search_unknown_kinds(step);
+    }
+
+    /// A status names a kind that this replica has never had to do with: the leader before applied objects of it that this
+    /// one has not rendered. They are found by a search.
+    pub(super) fn search_unknown_kinds(&mut self, step: &mut Step<'_>) {
+        let watched: BTreeSet<_> = self.watches.keys().map(|watch| watch.group_kind()).collect();
+        if self.apps.values().any(|app| app.status.kinds.iter().any(|kind| !watched.contains(kind))) {
+            self.inventory_complete = false;
+            self.sweep(step);
+        }
     }
 
     /// A refresh that the leader before did not get to is served by this listing.
@@ -154,6 +167,6 @@ impl Engine {
     pub(super) fn is_behind(&self, app: &App) -> bool {
         let told = app.observed.status.sync.revision.as_deref();
         let installed = app.record.revision.as_ref().map(|revision| revision.as_str());
-        self.epoch.is_some() && !app.caught_up && told.is_some() && told != installed
+        self.epoch.is_some() && !app.caught_up && installed.is_some() && told != installed
     }
 }

@@ -1,0 +1,112 @@
+//! A repository whose commits say what each application desires.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use driftless::engine::desired::{DesiredObject, DesiredSet, RenderInputs};
+use driftless::engine::effect::Render;
+use driftless::engine::event::{RenderFailure, RenderFailureReason, Rendered};
+use driftless::engine::hash::Hash;
+use driftless::engine::ids::{AppKey, ObjectKey, Revision, TrackingId};
+use driftless::engine::manifest::stage;
+use driftless::engine::revision::Refs;
+use driftless::engine::tracking::instance_name;
+
+use super::cluster::{Body, Cluster};
+
+/// What a manifest says beside its key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Content {
+    pub text: String,
+    pub version: Option<String>,
+    pub no_prune: bool,
+}
+
+impl From<&str> for Content {
+    fn from(text: &str) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+}
+
+/// The folder of one application.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Folder {
+    /// Its manifests.
+    Manifests(BTreeMap<ObjectKey, Content>),
+    /// A file of it does not parse, or it is not there.
+    Broken,
+}
+
+/// One commit: folder by path.
+pub type Commit = BTreeMap<String, Folder>;
+
+/// The repository.
+#[derive(Debug, Default)]
+pub struct Git {
+    pub commits: BTreeMap<Revision, Commit>,
+    pub main: Option<Revision>,
+    pub down: bool,
+    /// Manifests by their hashes.
+    pub bodies: BTreeMap<Hash, Body>,
+    next: u64,
+}
+
+impl Git {
+    /// Commits, and has the branch point to it.
+    pub fn commit(&mut self, commit: Commit) -> Revision {
+        self.next += 1;
+        let revision = Revision::parse(&format!("{:040x}", 0xabc0_0000_0000_u64 + self.next)).unwrap();
+        self.commits.insert(revision.clone(), commit);
+        self.main = Some(revision.clone());
+        revision
+    }
+
+    pub fn refs(&self) -> Refs {
+        let main = self.main.iter().map(|revision| (Arc::from("refs/heads/main"), revision.clone()));
+        Refs { head: self.main.clone(), refs: main.collect() }
+    }
+
+    /// What a commit desires of an application; `None`: its folder can't be rendered.
+    pub fn desired(&mut self, revision: &Revision, app: &AppKey, path: &str) -> Option<DesiredSet> {
+        let Folder::Manifests(manifests) = self.commits.get(revision)?.get(path)? else { return None };
+        let manifests = manifests.clone();
+        let instance = instance_name(app, "argocd");
+        let mut set = DesiredSet::default();
+        for (key, content) in manifests {
+            let version = content.version.clone().unwrap_or_else(|| "v1".into());
+            let tracking = TrackingId { instance: instance.as_str().into(), object: key.clone() };
+            let hash = Hash::of(format!("{tracking} {version} {} {}", content.text, content.no_prune).as_bytes());
+            self.bodies.insert(hash, Body { key: key.clone(), tracking, no_prune: content.no_prune });
+            let stage = stage(&key.group, &key.kind);
+            set.objects.push(DesiredObject {
+                key,
+                version: version.as_str().into(),
+                hash,
+                stage,
+                no_prune: content.no_prune,
+            });
+        }
+        Some(set)
+    }
+
+    /// Answers a render request.
+    pub fn render(&mut self, job: &Render, cluster: &Cluster) -> Result<Rendered, RenderFailure> {
+        let failure = |reason, message: &str| Err(RenderFailure { reason, message: message.into() });
+        if self.down || !self.commits.contains_key(&job.revision) {
+            return failure(RenderFailureReason::Source, "the repository can't be reached");
+        }
+        let path = job.source.path.clone().unwrap_or_default();
+        let Some(set) = self.desired(&job.revision, &job.app, &path) else {
+            return failure(RenderFailureReason::Content, "it does not parse");
+        };
+        let defined = set.objects.iter().any(|object| &*object.key.kind == "CustomResourceDefinition");
+        if set.objects.iter().any(|object| !cluster.serves(&object.key) && !defined) {
+            return failure(RenderFailureReason::UnknownKind, "the API server does not serve Widget");
+        }
+        let options = Some(Hash::of(format!("{:?}", set.objects).as_bytes()));
+        let inputs = Arc::new(RenderInputs { options, ..RenderInputs::default() });
+        let known = job.previous.as_ref().is_some_and(|previous| previous.options == options);
+        let desired = (!known).then(|| Arc::new(set));
+        Ok(Rendered { revision: job.revision.clone(), desired, inputs })
+    }
+}
