@@ -217,7 +217,7 @@ impl Engine {
             owner.drop_from_sync(&live.key);
             owner.status.dirty = true;
             // The heir first: the owner's new claim is not to be served now.
-            self.hand_over_or_forget(&live.key, step);
+            self.hand_over(&live.key, Some(heir.clone()), step);
             owner.claims.insert(live.key.clone(), claim);
             self.remember(&mut owner, step);
             self.dirty.insert(heir);

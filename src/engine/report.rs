@@ -140,7 +140,7 @@ impl Engine {
         }
         let request = self.next_number();
         let kept = changed.then(|| (hash, ApplicationStatus { resources: Vec::new(), ..status.clone() }));
-        app.status.in_flight = Some(StatusWrite { request, recording, status: kept });
+        app.status.in_flight = Some(StatusWrite { request, recording, clear_operation, clear_refresh, status: kept });
         step.emit(Effect::WriteApplication(Box::new(WriteApplication {
             app: app.key().clone(),
             request,
@@ -168,7 +168,9 @@ impl Engine {
         {
             match result {
                 Ok(resource_version) => {
-                    if let Some((hash, status)) = write.status {
+                    // The watch may have shown something newer before this answer came.
+                    let newest = app.observed.resource_version <= resource_version;
+                    if let Some((hash, status)) = write.status.filter(|_| newest) {
                         app.status.seen = Some(hash);
                         app.observed.status = status;
                     }
@@ -176,11 +178,16 @@ impl Engine {
                     app.failures = 0;
                     app.status.proven = true;
                     app.status.prove = false;
-                    if std::mem::take(&mut app.status.clear_operation) {
-                        app.observed.operation = None;
+                    // What was served since this write was sent is for the next one to remove.
+                    if write.clear_operation {
+                        app.status.clear_operation = false;
+                        app.observed.operation.take_if(|_| newest);
                     }
-                    if std::mem::take(&mut app.status.clear_refresh) {
-                        app.observed.annotations.remove(REFRESH);
+                    if write.clear_refresh {
+                        app.status.clear_refresh = false;
+                        if newest {
+                            app.observed.annotations.remove(REFRESH);
+                        }
                     }
                     if write.recording {
                         self.recorded(&mut app, step);
