@@ -346,7 +346,9 @@ impl Engine {
         for key in gone {
             self.application_gone(&key, step);
         }
-        self.applications_listed = true;
+        if !std::mem::replace(&mut self.applications_listed, true) {
+            self.dirty.extend(self.apps.keys().cloned());
+        }
         self.reassess_tracked(None);
         if !self.inventory_complete {
             self.sweep(step);
@@ -403,6 +405,9 @@ impl Engine {
             step.store_first(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             let new = watch_of(key, &object.record.version);
             if new != old {
+                if let Some(object) = self.objects.get_mut(key) {
+                    object.volatile().lost = true;
+                }
                 self.need_watch(new, None, step);
                 self.release_watch(&old, step);
             }
