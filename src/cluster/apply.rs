@@ -12,7 +12,7 @@ use super::error;
 use super::fence::WriteContext;
 use super::path::ResourcePath;
 use crate::engine::decode::{DecodeContext, decode};
-use crate::engine::desired::apply_body;
+use crate::engine::desired::{apply_body, stamped};
 use crate::engine::effect::{Apply, Precondition, Purpose};
 use crate::engine::event::{ApplyOutcome, RequestError, RequestErrorReason};
 use crate::engine::hash::HashKey;
@@ -109,6 +109,11 @@ impl<'a> Session<'a> {
     /// What the decision was made on.
     pub(super) fn precondition(&self) -> &'a Precondition {
         &self.request.apply.precondition
+    }
+
+    /// The manifest with every field that its apply owns.
+    pub(super) fn stamped(&self) -> Value {
+        stamped(self.manifest.clone(), self.request.apply.manifest.hash)
     }
 
     /// Applies the manifest.

@@ -1,5 +1,6 @@
 //! Healing one object that drifted, and comparing one without writing.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::apply::{Session, Stop, exactly};
@@ -9,9 +10,10 @@ use crate::engine::blame::{blame, name_holders};
 use crate::engine::effect::Precondition;
 use crate::engine::escalation::{Removal, removal};
 use crate::engine::event::{ApplyOutcome, RequestError, RequestErrorReason};
+use crate::engine::fields::Entry;
 use crate::engine::live::Blame;
 use crate::engine::names::{BUCKET_LABEL, FIELD_MANAGER, INSTANCE_LABEL, STAMP_ANNOTATION, TRACKING_ANNOTATION};
-use crate::engine::ownership::covers;
+use crate::engine::ownership::{covers, same};
 
 impl Session<'_> {
     /// Puts a drifted object back. `before` is its `managedFields` at the time of the decision; `None`: they were not at hand,
@@ -29,12 +31,13 @@ impl Session<'_> {
                 &*read
             }
         };
-        if covers(&self.manifest, before)
+        let manifest = self.stamped();
+        if covers(&manifest, before)
             && let Some(settled) = self.settle().await?
         {
             return Ok(settled);
         }
-        let blame = blame(&self.manifest, before);
+        let blame = blame(&manifest, before);
         let (answer, by) = match self.write(self.precondition()).await {
             Ok(answer) => self.without_twins(before, answer).await?,
             Err(Stop::Failed(refused)) if refused.reason == RequestErrorReason::Invalid => {
@@ -120,22 +123,16 @@ impl Session<'_> {
         Ok(ApplyOutcome::Compared { live: Some(self.decode(&live.body)?), equal })
     }
 
-    /// Compares both objects on the fields that the apply would own: the live object is decoded as if it had the entry
-    /// of the dry run, without our own marks, which an object of another tool can't have.
+    /// Compares both objects on the fields that the apply would own, without our own marks, which an object of another tool
+    /// can't have.
     fn same_values(&self, would_be: &Answer, live: &Answer) -> Result<bool, RequestError> {
-        let (mut would_be, mut live) = (would_be.value()?, live.value()?);
-        let Some(entry) = own_entry(&would_be) else {
+        let (would_be, live) = (would_be.value()?, live.value()?);
+        let entry = own_entry(&would_be);
+        let fields = entry.as_ref().and_then(|entry| Entry::deserialize(entry).ok()).map(|entry| entry.fields);
+        let Some(fields) = fields else {
             return Err(error::unreadable("the dry run shows no managed fields of ours"));
         };
-        let footprint = |object: &mut Value| -> Result<_, RequestError> {
-            if let Some(fields) = object.pointer_mut("/metadata/managedFields") {
-                *fields = Value::Array(vec![entry.clone()]);
-            } else if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-                metadata.insert("managedFields".to_owned(), Value::Array(vec![entry.clone()]));
-            }
-            Ok(self.decode(object.to_string().as_bytes())?.footprint)
-        };
-        Ok(footprint(&mut would_be)? == footprint(&mut live)?)
+        Ok(same(&fields, Some(&would_be), Some(&live)))
     }
 }
 

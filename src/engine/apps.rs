@@ -68,6 +68,15 @@ impl App {
         self.status.kinds = std::mem::take(&mut status.resources).iter().map(kind).collect();
     }
 
+    /// Whether the status names objects that neither `inventory` nor the claims hold. Another replica applied them, or this
+    /// one while its store could not be written: what else there may be has to be searched before anything is pruned.
+    fn names_more_than(&self, inventory: &BTreeSet<ObjectKey>) -> bool {
+        self.observed.status.resources.iter().any(|one| {
+            let key = ObjectKey::new(one.group.as_str(), one.kind.as_str(), one.namespace.as_str(), one.name.as_str());
+            !inventory.contains(&key) && !self.claims.contains_key(&key)
+        })
+    }
+
     /// Namespace and name.
     pub(super) fn key(&self) -> &AppKey {
         &self.observed.key
@@ -235,6 +244,18 @@ impl Engine {
         app.follow(leads);
         app.take_status();
         self.plan_anew(&mut app, step);
+        self.take_refresh(&mut app, step);
+        app.status.dirty = true;
+        let unproven = leads && !app.status.proven;
+        self.apps.insert(key.clone(), app);
+        self.dirty.insert(key);
+        if unproven {
+            self.search_unknown_kinds(step);
+        }
+    }
+
+    /// A refresh that is asked for, unless one is being served.
+    pub(super) fn take_refresh(&mut self, app: &mut App, step: &mut Step<'_>) {
         if app.refresh.is_none()
             && !app.status.clear_refresh
             && let Some(kind) = app.observed.annotations.get(REFRESH)
@@ -245,13 +266,6 @@ impl Engine {
                 Err(_) => 0,
             };
             app.refresh = Some(number);
-        }
-        app.status.dirty = true;
-        let unproven = leads && !app.status.proven;
-        self.apps.insert(key.clone(), app);
-        self.dirty.insert(key);
-        if unproven {
-            self.search_unknown_kinds(step);
         }
     }
 
@@ -265,14 +279,12 @@ impl Engine {
             app.claims = record.claims.iter().map(|claim| (claim.key.clone(), claim.clone())).collect();
             app.record = record;
         } else {
-            // New to this store, and yet it has objects: another replica applied them, and may have done so before the
-            // Application was known here. None of them may be missing when it comes to pruning.
-            if !app.observed.status.resources.is_empty() {
-                self.inventory_complete = false;
-                self.sweep(step);
-            }
             app.record.uid.clone_from(&app.observed.uid);
             step.store(StoreOp::PutApplication(key.clone(), Box::new(app.record.clone())));
+        }
+        if self.inventory_complete && app.names_more_than(&inventory) {
+            self.inventory_complete = false;
+            self.sweep(step);
         }
         for object in &inventory {
             if let Some(known) = self.objects.get_mut(object) {

@@ -329,6 +329,17 @@ pub fn apply_body(canonical: &[u8], stamp: Hash, precondition: &Precondition) ->
     serde_json::to_vec(&object)
 }
 
+/// A manifest with its stamp: with every field that an apply of it owns.
+pub fn stamped(mut manifest: Value, stamp: Hash) -> Value {
+    let metadata = manifest.get_mut("metadata").and_then(Value::as_object_mut);
+    let annotations =
+        metadata.map(|metadata| metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new())));
+    if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
+        annotations.insert(STAMP_ANNOTATION.to_owned(), Value::from(stamp.to_string()));
+    }
+    manifest
+}
+
 #[cfg(test)]
 #[path = "desired_tests.rs"]
 mod tests;

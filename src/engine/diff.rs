@@ -50,8 +50,8 @@ mod tests {
     use super::*;
     use crate::engine::hash::Hash;
     use crate::engine::ids::AppKey;
+    use crate::engine::object::Volatile;
     use crate::engine::record::{Expected, LiveRecord, ObjectRecord};
-    use crate::engine::state::Volatile;
 
     fn hash(of: &str) -> Hash {
         Hash::of(of.as_bytes())
@@ -138,12 +138,16 @@ mod tests {
 
     #[test]
     fn what_belongs_to_others_is_foreign_and_what_is_nobodys_is_to_be_applied() {
-        for (owner, verdict) in [
-            (Owner::OtherApplication, Verdict::Foreign),
-            (Owner::OtherInstallation, Verdict::Foreign),
-            (Owner::Untracked, Verdict::OutOfSync),
+        let applied = Some(("a", "f"));
+        for (owner, expected, verdict) in [
+            (Owner::OtherApplication, applied, Verdict::Foreign),
+            (Owner::OtherInstallation, applied, Verdict::Foreign),
+            (Owner::Untracked, None, Verdict::OutOfSync),
+            (Owner::Untracked, Some(("b", "f")), Verdict::OutOfSync),
+            // It was ours: somebody took our marks off.
+            (Owner::Untracked, applied, Verdict::Drifted),
         ] {
-            let mut object = object(Some("a"), Some(("a", "f")), Some(("a", "f")));
+            let mut object = object(Some("a"), expected, Some(("a", "f")));
             object.volatile().owner = owner;
             assert_eq!(assess(&object, Some(&watch(WatchState::Synced, false))), verdict);
         }

@@ -31,8 +31,7 @@ impl Engine {
         let results = results(last);
         let result = |key: &ObjectKey| results.get(&(&*key.group, &*key.kind, &*key.namespace, &*key.name)).copied();
         let objects = || app.inventory.iter().filter_map(|key| Some((key, self.objects.get(key)?)));
-        let new =
-            |object: &Object| {
+        let new = |object: &Object| {
             let waits = matches!(object.verdict, Verdict::OutOfSync | Verdict::Missing) && !object.was_applied();
             // What is on its way out can't be applied before it is gone.
             waits && !object.deleting()

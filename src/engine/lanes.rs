@@ -66,6 +66,14 @@ impl Line {
         }
     }
 
+    /// Waits at the front: somebody waits for what the application brings.
+    pub(super) fn push_first(&mut self, app: &AppKey) {
+        if !self.members.insert(app.clone()) {
+            self.order.retain(|other| other != app);
+        }
+        self.order.push_front(app.clone());
+    }
+
     fn pop(&mut self) -> Option<AppKey> {
         let first = self.order.pop_front()?;
         self.members.remove(&first);
@@ -89,6 +97,12 @@ mod tests {
         lanes.to_heal.push(&b);
         assert_eq!(lanes.next(&settings), Some(b.clone()), "heals have places of their own");
         lanes.leave(Flight::Delete);
-        assert_eq!([lanes.next(&settings), lanes.next(&settings), lanes.next(&settings)], [Some(a), Some(b), None]);
+        let line = [lanes.next(&settings), lanes.next(&settings), lanes.next(&settings)];
+        assert_eq!(line, [Some(a.clone()), Some(b.clone()), None]);
+        lanes.to_render.push(&a);
+        lanes.to_render.push(&b);
+        lanes.to_render.push_first(&b);
+        let line = [lanes.next(&settings), lanes.next(&settings), lanes.next(&settings)];
+        assert_eq!(line, [Some(b), Some(a), None], "who is waited for goes first, and once");
     }
 }

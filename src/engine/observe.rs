@@ -48,6 +48,11 @@ impl Object {
         {
             return false;
         }
+        // A list from before an accepted delete says nothing of it.
+        let known = self.record.live.as_ref().map(|known| (&known.uid, known.resource_version));
+        let same = known == Some((&live.uid, live.resource_version));
+        let accepted = same && self.volatile.as_ref().is_some_and(|volatile| volatile.delete_accepted);
+        let deleting = live.deleting || accepted;
         let record = LiveRecord::of(&live, owner);
         let changed = self.record.live.as_ref() != Some(&record);
         let settled = self.record.expected.is_some_and(|expected| {
@@ -61,10 +66,10 @@ impl Object {
             return changed;
         }
         let volatile = self.volatile();
-        let told = changed || volatile.deleting != live.deleting || volatile.health_message != message;
+        let told = changed || volatile.deleting != deleting || volatile.health_message != message;
         volatile.owner = owner;
         volatile.unwatched = unwatched;
-        volatile.deleting = live.deleting;
+        volatile.deleting = deleting;
         volatile.health_message = message;
         volatile.lost = false;
         volatile.managed_fields = if settled { None } else { live.managed_fields };

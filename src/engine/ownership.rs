@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{self, Entry, Node};
+use super::fields::{self, Element, Entry, Keyed, Node, is_part};
 use super::path::{FieldPath, Step, below};
 
 /// Fields that managedFields never names: they identify an object, or only the API server sets them
@@ -185,6 +185,33 @@ pub(crate) fn holds(value: &Value, theirs: &Node<'_>) -> bool {
     }
 }
 
+/// Whether `a` and `b` have the same values at every field of the set `fields`. A leaf stands for all that is below it, so
+/// atomic lists and maps are compared as a whole. A set without members is no difference.
+pub(crate) fn same(fields: &Node<'_>, a: Option<&Value>, b: Option<&Value>) -> bool {
+    if fields.children().is_empty() {
+        return !fields.member || a == b;
+    }
+    fields.children().iter().all(|(element, below)| match element {
+        Element::Field(name) => {
+            let name = name.as_ref();
+            same(below, a.and_then(|a| a.get(name)), b.and_then(|b| b.get(name)))
+        }
+        Element::Key(key) => same(below, item(a, key), item(b, key)),
+        Element::Item(item) => has(a, &item.value) == has(b, &item.value),
+        Element::Index(_) => a == b,
+    })
+}
+
+/// The item of a list with this key.
+fn item<'v>(list: Option<&'v Value>, key: &Keyed) -> Option<&'v Value> {
+    let key = key.fields()?;
+    list?.as_array()?.iter().find(|item| item.as_object().is_some_and(|item| is_part(key, item)))
+}
+
+fn has(list: Option<&Value>, wanted: &Value) -> bool {
+    list.and_then(Value::as_array).is_some_and(|items| items.contains(wanted))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +273,37 @@ mod tests {
             assert_eq!(lost_texts(&manifest, &managed_fields), expected, "{fields} {ours} {other}");
             assert_eq!(covers(&manifest, &managed(ours, "{}")), lost(&manifest, &managed(ours, "{}")).is_empty());
         }
+    }
+
+    #[test]
+    fn values_are_compared_where_the_set_says() {
+        let set = r#"{"f:a":{},"f:l":{},"f:m":{".":{},"f:x":{}},"f:k":{"k:{\"n\":1}":{".":{},"f:v":{}}},"f:s":{"v:\"p\"":{}}}"#;
+        let fields: Node<'_> = serde_json::from_str(set).unwrap();
+        let one = json!({"a": 1, "l": ["x"], "m": {"x": 1}, "k": [{"n": 1, "v": 1}], "s": ["p"], "z": 1});
+        let change = |pointer: &str, value: Value| {
+            let mut other = one.clone();
+            *other.pointer_mut(pointer).unwrap() = value;
+            other
+        };
+        let cases = [
+            (one.clone(), true),
+            (change("/z", json!(2)), true),
+            (change("/m", json!({"x": 1, "y": 2})), true),
+            (change("/s", json!(["q", "p"])), true),
+            (change("/k", json!([{"n": 2}, {"n": 1, "v": 1, "w": 1}])), true),
+            (change("/a", json!(2)), false),
+            // Atomic: ours or not, its value counts.
+            (change("/l", json!(["x", "y"])), false),
+            (change("/m/x", json!(2)), false),
+            (change("/s", json!(["q"])), false),
+            (change("/k/0/v", json!(2)), false),
+            (change("/k", json!([])), false),
+        ];
+        for (other, expected) in cases {
+            assert_eq!(same(&fields, Some(&one), Some(&other)), expected, "{other}");
+        }
+        let none: Node<'_> = Node::default();
+        assert!(same(&none, Some(&json!(1)), Some(&json!(2))));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What people see: the Application's status, the published view, and when either is written.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use super::application::REFRESH;
 use super::apps::{RECORDED_ERROR, RECORDED_SHARING};
@@ -12,7 +11,6 @@ use super::ids::{AppKey, ObjectKey};
 use super::state::{App, Object, ObjectResult, StatusWrite, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::{ApplicationStatus, ComparedTo, HealthStatus, ResourceResult, ResourceStatus, SyncStatus};
 use super::step::{Engine, Step};
-use super::view::{ApplicationView, ObjectView, View};
 
 /// How much longer a status waits while some of its objects are being applied or looked into.
 const OPEN_FACTOR: u32 = 20;
@@ -140,7 +138,7 @@ impl Engine {
         }
         let request = self.next_number();
         let kept = changed.then(|| (hash, ApplicationStatus { resources: Vec::new(), ..status.clone() }));
-        app.status.in_flight = Some(StatusWrite { request, recording, clear_operation, clear_refresh, status: kept });
+        app.status.in_flight = Some(StatusWrite { request, recording, status: kept, clear_operation, clear_refresh });
         step.emit(Effect::WriteApplication(Box::new(WriteApplication {
             app: app.key().clone(),
             request,
@@ -168,9 +166,9 @@ impl Engine {
         {
             match result {
                 Ok(resource_version) => {
-                    // The watch may have shown something newer before this answer came.
-                    let newest = app.observed.resource_version <= resource_version;
-                    if let Some((hash, status)) = write.status.filter(|_| newest) {
+                    // What was observed since may say otherwise, and ask for something anew.
+                    let newer = app.observed.resource_version > resource_version;
+                    if let Some((hash, status)) = write.status.filter(|_| !newer) {
                         app.status.seen = Some(hash);
                         app.observed.status = status;
                     }
@@ -178,22 +176,29 @@ impl Engine {
                     app.failures = 0;
                     app.status.proven = true;
                     app.status.prove = false;
-                    // What was served since this write was sent is for the next one to remove.
                     if write.clear_operation {
                         app.status.clear_operation = false;
-                        app.observed.operation.take_if(|_| newest);
+                        app.observed.operation = app.observed.operation.take().filter(|_| newer);
                     }
                     if write.clear_refresh {
                         app.status.clear_refresh = false;
-                        if newest {
+                        if !newer {
                             app.observed.annotations.remove(REFRESH);
                         }
+                        self.take_refresh(&mut app, step);
                     }
                     if write.recording {
                         self.recorded(&mut app, step);
                     }
                 }
-                Err(error) => self.write_failed(&mut app, &error, step),
+                Err(error) => {
+                    self.write_failed(&mut app, &error, step);
+                    if write.clear_refresh && error.reason == RequestErrorReason::Conflict {
+                        // It may have been asked for again.
+                        app.status.clear_refresh = false;
+                        self.take_refresh(&mut app, step);
+                    }
+                }
             }
         }
         self.apps.insert(key.clone(), app);
@@ -264,7 +269,7 @@ impl Engine {
         }
     }
 
-    fn sync_status(&self, app: &App) -> SyncStatus {
+    pub(super) fn sync_status(&self, app: &App) -> SyncStatus {
         if self.is_behind(app) {
             return SyncStatus { status: "Unknown".into(), ..app.observed.status.sync.clone() };
         }
@@ -294,7 +299,7 @@ impl Engine {
     }
 
     /// The worst health of the objects; missing ones count only if nothing is there (Argo CD's rule).
-    fn health(&self, app: &App) -> HealthCode {
+    pub(super) fn health(&self, app: &App) -> HealthCode {
         let has = |code| app.tally.health(code) > 0;
         let any_live = app.inventory.len() > app.tally.health(HealthCode::Missing) as usize;
         let otherwise = if has(HealthCode::Missing) && !any_live { HealthCode::Missing } else { HealthCode::Healthy };
@@ -303,81 +308,9 @@ impl Engine {
             .find(|code| has(*code))
             .unwrap_or(otherwise)
     }
-
-    /// Whether [`Engine::take_changed`] has something.
-    pub fn has_changed(&self) -> bool {
-        !self.changed.is_empty()
-    }
-
-    /// Applications that may look different since the last call.
-    pub fn take_changed(&mut self) -> BTreeSet<AppKey> {
-        std::mem::take(&mut self.changed)
-    }
-
-    /// The published view. Applications that did not change since `last` are shared with it.
-    pub fn view(&self, last: &View, changed: &BTreeSet<AppKey>) -> View {
-        let mut applications = last.applications.clone();
-        if !changed.is_empty() {
-            let known = Arc::make_mut(&mut applications);
-            for key in changed {
-                match self.apps.get(key) {
-                    Some(app) => known.insert(key.clone(), Arc::new(self.application_view(app))),
-                    None => known.remove(key),
-                };
-            }
-        }
-        let pending = self.watches.iter().filter(|(_, watch)| watch.state == WatchState::Pending);
-        View {
-            leader: self.epoch.is_some(),
-            lease_known: self.lease_known,
-            epoch: self.epoch.map(|epoch| epoch.0),
-            applications_listed: self.applications_listed,
-            watches_pending: pending.map(|(watch, _)| watch.to_string()).collect(),
-            watches: self.watches.len(),
-            inventory_complete: self.inventory_complete,
-            applications,
-            counters: self.counters,
-        }
-    }
-
-    fn application_view(&self, app: &App) -> ApplicationView {
-        let spec = app.observed.spec.as_ref().ok();
-        let source = spec.and_then(|spec| spec.source.as_ref());
-        let text = |field: Option<&String>| field.cloned().unwrap_or_default();
-        let since = app.health_since.map(|(_, since)| since.to_string());
-        ApplicationView {
-            namespace: app.key().namespace.to_string(),
-            name: app.key().name.to_string(),
-            project: spec.map(|spec| spec.project.clone()).unwrap_or_default(),
-            repo_url: app.plan.as_ref().map(|plan| plan.repo.to_string()).unwrap_or_default(),
-            path: text(source.and_then(|source| source.path.as_ref())),
-            target_revision: app.plan.as_ref().map(|plan| plan.target().to_owned()).unwrap_or_default(),
-            destination_namespace: text(spec.and_then(|spec| spec.destination.namespace.as_ref())),
-            sync: self.sync_status(app),
-            health: HealthStatus {
-                status: self.health(app).as_str().into(),
-                message: None,
-                last_transition_time: since,
-            },
-            conditions: app.conditions.values().cloned().collect(),
-            operation_state: app.operation.clone(),
-            waiting: match app.left_alone() {
-                Some(writer) => Some(format!("{writer} writes this Application's status; it is left alone")),
-                None => app.waiting.clone(),
-            },
-            objects: app.inventory.len(),
-            out_of_sync: app.inventory.len() - app.tally.of(Verdict::Synced) as usize,
-        }
-    }
-
-    /// The objects of an application, for readers; `None` if there is no such application.
-    pub fn object_views(&self, key: &AppKey) -> Option<Vec<ObjectView>> {
-        let app = self.apps.get(key)?;
-        Some(app.inventory.iter().filter_map(|key| Some(object_view(key, self.objects.get(key)?))).collect())
-    }
 }
 
-fn health_status(object: &Object) -> Option<HealthStatus> {
+pub(super) fn health_status(object: &Object) -> Option<HealthStatus> {
     let message = object.volatile.as_ref().and_then(|volatile| volatile.health_message.as_deref());
     Some(HealthStatus {
         status: object.health()?.as_str().into(),
@@ -408,26 +341,6 @@ fn resource(key: &ObjectKey, object: &Object) -> ResourceStatus {
         health: health_status(object),
         requires_pruning: object.verdict == Verdict::Extra,
         drift: drift_text(object),
-    }
-}
-
-fn object_view(key: &ObjectKey, object: &Object) -> ObjectView {
-    let volatile = object.volatile.as_deref();
-    ObjectView {
-        group: key.group.to_string(),
-        version: object.record.version.to_string(),
-        kind: key.kind.to_string(),
-        namespace: key.namespace.to_string(),
-        name: key.name.to_string(),
-        sync: match object.verdict {
-            Verdict::Missing => "Missing".into(),
-            verdict => verdict.sync_code().into(),
-        },
-        health: health_status(object),
-        drift: object.drift().map(str::to_owned),
-        error: volatile.and_then(|volatile| volatile.error.as_deref()).map(str::to_owned),
-        requires_pruning: object.verdict == Verdict::Extra,
-        desired_hash: object.record.desired.map(|hash| hash.to_string()),
     }
 }
 

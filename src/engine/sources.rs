@@ -141,7 +141,11 @@ impl Engine {
             return;
         }
         if self.lanes.rendering >= self.settings.render_concurrency {
-            self.lanes.to_render.push(app.key());
+            if app.refresh.is_some() {
+                self.lanes.to_render.push_first(app.key());
+            } else {
+                self.lanes.to_render.push(app.key());
+            }
             return;
         }
         let previous = (app.record.source == Some(plan.hash) && !app.render_anew).then(|| app.record.inputs.clone());
@@ -314,6 +318,8 @@ impl Engine {
                 volatile.error = None;
                 volatile.failures = 0;
                 volatile.not_before = None;
+                // It was found of another manifest.
+                volatile.found_drifted = None;
             }
             step.store_first(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             if old != watch {

@@ -1,23 +1,15 @@
 //! Bringing an application to a revision: when a sync starts, how it goes, how it ends.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-use super::application::{InitiatedBy, Operation, SyncOperation};
-use super::backoff::RetryPolicy;
 use super::desired::Stage;
 use super::effect::{Effect, Purpose};
 use super::event::{RequestError, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
 use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
-use super::status::{HistoryEntry, OperationState, SyncResult};
+use super::status::OperationState;
 use super::step::{Engine, Step};
-use super::time::Timestamp;
 
 /// How often a request of a sync that failed for a passing reason is sent again before the sync calls it failed.
 const PASSING_TRIES: u32 = 5;
-/// Entries that `status.history` keeps if the spec does not say.
-const HISTORY_LIMIT: usize = 10;
 
 impl Sync {
     /// Whether this sync is about to touch the object.
@@ -25,7 +17,7 @@ impl Sync {
         self.flying.contains(key) || self.todo.contains(&(stage, key.clone()))
     }
 
-    fn selects(&self, key: &ObjectKey) -> bool {
+    pub(super) fn selects(&self, key: &ObjectKey) -> bool {
         self.selected.as_ref().is_none_or(|selected| {
             selected.iter().any(|one| {
                 *one.group == *key.group
@@ -40,7 +32,7 @@ impl Sync {
         self.results.iter().any(|(key, result)| result.status == "SyncFailed" && which(key))
     }
 
-    fn failed(&self) -> usize {
+    pub(super) fn failed(&self) -> usize {
         self.results.values().filter(|result| result.status == "SyncFailed").count()
     }
 }
@@ -97,7 +89,7 @@ impl App {
     }
 
     /// Whether the status says that everything was in sync with what is installed.
-    fn settled(&self) -> bool {
+    pub(super) fn settled(&self) -> bool {
         let status = &self.observed.status.sync;
         let source = status.compared_to.as_ref().and_then(|compared| compared.source.as_ref());
         status.status == "Synced"
@@ -137,141 +129,6 @@ impl Engine {
             SyncPhase::Backoff(until) if until <= step.now.instant => self.begin_applying(app, step),
             SyncPhase::Backoff(until) => self.at(until, Timer::App(app.key().clone())),
         }
-    }
-
-    /// An operation that somebody asks for through `.operation`.
-    fn take_operation(&mut self, app: &mut App, step: &mut Step<'_>) {
-        if app.status.clear_operation || app.sync.as_ref().is_some_and(|sync| !sync.automated) {
-            return;
-        }
-        let Some(asked) = app.observed.operation.clone() else { return };
-        let running = app.operation.as_ref().is_some_and(|state| {
-            state.phase == "Running" && asked.as_ref().is_ok_and(|asked| *asked == state.operation)
-        });
-        let (operation, sync) = match asked {
-            Err(error) => {
-                return self.refuse(app, Operation::default(), format!(".operation can't be read: {error}"), step);
-            }
-            Ok(Operation { sync: None, .. }) => {
-                return self.refuse(app, Operation::default(), ".operation holds no sync".into(), step);
-            }
-            Ok(operation @ Operation { sync: Some(_), .. }) => {
-                let sync = operation.sync.clone().unwrap_or_default();
-                (operation, sync)
-            }
-        };
-        if let Err(message) =
-            app.plan.as_ref().map_err(Clone::clone).and_then(|plan| accept(&sync, &operation, plan.target(), app))
-        {
-            return self.refuse(app, operation, message, step);
-        }
-        if self.may_sync(app) {
-            let resumed = app.operation.take_if(|_| running);
-            app.status.clear_operation = true;
-            self.start(app, operation, false, resumed.as_deref(), step);
-        }
-    }
-
-    fn refuse(&mut self, app: &mut App, operation: Operation, message: String, step: &mut Step<'_>) {
-        let now = step.now.wall.to_string();
-        step.emit(app.notice(true, "OperationRefused", message.clone()));
-        app.operation = Some(Arc::new(OperationState {
-            operation,
-            phase: "Error".into(),
-            message: Some(message),
-            started_at: now.clone(),
-            finished_at: Some(now),
-            ..OperationState::default()
-        }));
-        app.status.clear_operation = true;
-        app.status.urgent = true;
-        app.status.dirty = true;
-    }
-
-    /// An automated sync: one that was running goes on; else one starts if Git has news.
-    fn resume_or_start(&mut self, app: &mut App, step: &mut Step<'_>) {
-        let Ok(plan) = &app.plan else { return };
-        if let Some(state) = app.attempted().filter(|state| state.phase == "Running").cloned() {
-            let automated = state.operation.initiated_by.as_ref().is_some_and(|by| by.automated);
-            return self.start(app, state.operation.clone(), automated, Some(&state), step);
-        }
-        let automated = plan.automated.is_some();
-        let prune = plan.prune();
-        self.end_superseded(app, step);
-        if !automated || self.was_attempted(app) || !self.has_news(app) {
-            return;
-        }
-        let revision = app.record.revision.as_ref().map(|revision| revision.to_string());
-        let operation = Operation {
-            sync: Some(SyncOperation { revision, prune, ..SyncOperation::default() }),
-            initiated_by: Some(InitiatedBy { username: None, automated: true }),
-            info: Vec::new(),
-            retry: app.observed.spec.as_ref().ok().and_then(|spec| spec.sync_policy.clone()?.retry),
-        };
-        self.start(app, operation, true, None, step);
-    }
-
-    /// An operation that no replica can go on with, because what is desired has changed, is over.
-    fn end_superseded(&self, app: &mut App, step: &mut Step<'_>) {
-        let installed = app.record.revision.as_ref().map(|revision| revision.short().to_owned()).unwrap_or_default();
-        if let Some(state) = app.operation.as_mut().filter(|state| state.phase == "Running").map(Arc::make_mut) {
-            state.phase = "Failed".into();
-            state.message = Some(format!("superseded by {installed}"));
-            state.finished_at = Some(step.now.wall.to_string());
-            app.status.dirty = true;
-        }
-    }
-
-    /// Whether Git wants something that was never applied. A difference that arose in the cluster is none: that is drift.
-    fn has_news(&self, app: &App) -> bool {
-        let prune = app.plan.as_ref().is_ok_and(|plan| plan.prune());
-        if app.tally.of(Verdict::Unknown) > 0 {
-            return false;
-        }
-        if prune && app.tally.of(Verdict::Extra) > 0 {
-            return true;
-        }
-        // Deleted by hand is drift. A store that was lost knows only from the status that the objects had been there.
-        if app.settled() {
-            return false;
-        }
-        app.tally.of(Verdict::OutOfSync) > 0
-            || app
-                .inventory
-                .iter()
-                .filter_map(|key| self.objects.get(key))
-                .any(|object| object.verdict == Verdict::Missing && !object.was_applied())
-    }
-
-    fn start(
-        &mut self,
-        app: &mut App,
-        operation: Operation,
-        automated: bool,
-        resumed: Option<&OperationState>,
-        step: &mut Step<'_>,
-    ) {
-        let Some(revision) = app.record.revision.clone() else { return };
-        let started = resumed.and_then(|state| Timestamp::parse(&state.started_at));
-        let retries = resumed.and_then(|state| u32::try_from(state.retry_count?).ok());
-        let sync = operation.sync.clone().unwrap_or_default();
-        app.sync = Some(Sync {
-            automated,
-            revision,
-            started_at: started.unwrap_or(step.now.wall),
-            phase: SyncPhase::Recording,
-            retries: retries.unwrap_or_default(),
-            namespace_tries: 0,
-            prune: sync.prune,
-            todo: BTreeSet::new(),
-            stage: Stage::Namespace,
-            flying: BTreeSet::new(),
-            selected: (!sync.resources.is_empty()).then_some(sync.resources),
-            results: BTreeMap::new(),
-            operation,
-        });
-        self.show_operation(app, "Running", Some("waiting to start".into()), None);
-        app.status.urgent = true;
     }
 
     /// The start of the sync stands in the status: what follows may be done.
@@ -363,7 +220,8 @@ impl Engine {
                 if !sync.flying.is_empty() {
                     return;
                 }
-                let early = |key: &ObjectKey| self.objects.get(key).is_some_and(|one| one.record.stage <= Stage::Definition);
+                let early =
+                    |key: &ObjectKey| self.objects.get(key).is_some_and(|one| one.record.stage <= Stage::Definition);
                 if stage > Stage::Definition && sync.stage <= Stage::Definition && sync.failed_among(early) {
                     // What comes needs what failed.
                     sync.todo.clear();
@@ -499,117 +357,5 @@ impl Engine {
         } else {
             app.landed(key, "SyncFailed", Some(error.message.as_str().into()));
         }
-    }
-
-    /// Ends the sync, or has it tried again if it failed and its policy says so.
-    pub(super) fn finish(&mut self, app: &mut App, failure: Option<String>, step: &mut Step<'_>) {
-        let now = step.now;
-        let Some(sync) = &mut app.sync else { return };
-        let revision = sync.revision.clone();
-        if let Some(message) = failure {
-            let policy = RetryPolicy::from_spec(sync.operation.retry.as_ref(), sync.automated).ok();
-            if let Some(delay) = policy.and_then(|policy| policy.next_delay(sync.retries.into())) {
-                sync.retries += 1;
-                let until = now.instant + delay;
-                sync.phase = SyncPhase::Backoff(until);
-                sync.todo.clear();
-                let retries = sync.retries;
-                let text = format!("{message}; retry {retries} in {} s", delay.as_secs());
-                self.show_operation(app, "Running", Some(text), None);
-                self.at(until, Timer::App(app.key().clone()));
-                app.status.urgent = true;
-                return;
-            }
-            self.counters.syncs_failed += 1;
-            self.show_operation(app, "Failed", Some(message.clone()), Some(now.wall));
-            app.condition("SyncError", Some(format!("sync to {} failed: {message}", revision.short())), now.wall);
-            step.emit(app.notice(true, "SyncFailed", format!("{}: {message}", revision.short())));
-        } else {
-            self.counters.syncs_succeeded += 1;
-            self.show_operation(app, "Succeeded", Some("successfully synced (all tasks run)".into()), Some(now.wall));
-            app.condition("SyncError", None, now.wall);
-            self.add_history(app, step);
-            step.emit(app.notice(false, "Synced", format!("synced to {}", revision.short())));
-        }
-        let action =
-            if app.operation.as_ref().is_some_and(|state| state.phase == "Succeeded") { "synced" } else { "failed" };
-        let message = app.operation.as_ref().and_then(|state| state.message.clone()).unwrap_or_default();
-        self.audit(app, None, action, format!("{revision}: {message}"), step);
-        app.sync = None;
-        app.attention = app.inventory.clone();
-        app.status.urgent = true;
-        self.dirty.insert(app.key().clone());
-    }
-
-    fn add_history(&mut self, app: &mut App, step: &mut Step<'_>) {
-        let Some(sync) = &app.sync else { return };
-        if sync.selected.is_some() {
-            return;
-        }
-        let limit = match &app.observed.spec {
-            Ok(spec) => spec.revision_history_limit.map_or(HISTORY_LIMIT, |limit| usize::try_from(limit).unwrap_or(0)),
-            Err(_) => HISTORY_LIMIT,
-        };
-        let entry = HistoryEntry {
-            id: app.history.last().map_or(0, |last| last.id + 1),
-            revision: sync.revision.to_string(),
-            source: app.plan.as_ref().ok().map(|plan| (*plan.source).clone()),
-            deploy_started_at: Some(sync.started_at.to_string()),
-            deployed_at: step.now.wall.to_string(),
-            initiated_by: sync.operation.initiated_by.clone(),
-        };
-        app.history.push(entry);
-        let excess = app.history.len().saturating_sub(limit);
-        app.history.drain(..excess);
-    }
-
-    /// Puts the running sync's state into the operation state of the status.
-    fn show_operation(&mut self, app: &mut App, phase: &str, message: Option<String>, finished: Option<Timestamp>) {
-        let Some(sync) = &app.sync else { return };
-        let resources = sync
-            .results
-            .iter()
-            .filter_map(|(key, result)| Some(super::report::resource_result(key, self.objects.get(key)?, result)))
-            .collect();
-        app.operation = Some(Arc::new(OperationState {
-            operation: sync.operation.clone(),
-            phase: phase.into(),
-            message,
-            sync_result: Some(SyncResult {
-                revision: sync.revision.to_string(),
-                source: app.plan.as_ref().ok().map(|plan| (*plan.source).clone()),
-                resources,
-            }),
-            started_at: sync.started_at.to_string(),
-            finished_at: finished.map(|finished| finished.to_string()),
-            retry_count: (sync.retries > 0).then_some(i64::from(sync.retries)),
-        }));
-        app.status.dirty = true;
-    }
-}
-
-/// Whether an operation that was asked for can be carried out as it was meant.
-fn accept(sync: &SyncOperation, operation: &Operation, target: &str, app: &App) -> Result<(), String> {
-    if sync.dry_run {
-        return Err("dryRun is not supported yet".into());
-    }
-    let forced = |of: &str| {
-        sync.sync_strategy.as_ref().and_then(|strategy| strategy.get(of)?.get("force")?.as_bool()).unwrap_or_default()
-    };
-    if forced("apply") || forced("hook") {
-        return Err("a forced sync is not supported yet".into());
-    }
-    RetryPolicy::from_spec(operation.retry.as_ref(), false).map_err(|error| format!("retry: {error}"))?;
-    let (_, problems) = super::options::app_options(&sync.sync_options);
-    if !problems.is_empty() {
-        return Err(problems.join("; "));
-    }
-    let asked = sync.revision.as_deref().filter(|revision| !revision.is_empty() && *revision != target);
-    let resolved = app.target.as_ref().map(|(revision, _)| revision.as_str());
-    match asked {
-        Some(asked) if Some(asked) != resolved && resolved.is_some() => Err(format!(
-            "syncing to {asked} is not supported yet: set spec.source.targetRevision to it, which now is {target}"
-        )),
-        _ => Ok(()),
     }
 }

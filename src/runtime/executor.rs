@@ -21,6 +21,7 @@ use crate::cluster::path::ResourcePath;
 use crate::cluster::status::{read_application, write_application};
 use crate::cluster::watch::{self, WatchContext};
 use crate::cluster::{Client, list};
+use crate::engine::desired::stamped;
 use crate::engine::effect::{Apply, Delete, Effect, ManifestRef, Notice, Purpose, WriteApplication};
 use crate::engine::event::{ApplyOutcome, DeleteOutcome, Event, Inspection, RequestError, RequestErrorReason};
 use crate::engine::ids::Gvk;
@@ -156,8 +157,9 @@ impl Executor {
     }
 
     async fn inspect(&self, manifest: ManifestRef, managed_fields: &str) -> Result<Inspection, RequestError> {
+        let stamp = manifest.hash;
         let body = self.sources.body(manifest).await?;
-        let manifest: serde_json::Value = serde_json::from_slice(&body).map_err(|_| broken_manifest())?;
+        let manifest = stamped(serde_json::from_slice(&body).map_err(|_| broken_manifest())?, stamp);
         Ok(Inspection {
             covered: ownership::covers(&manifest, managed_fields),
             blame: blame(&manifest, managed_fields),

@@ -232,23 +232,31 @@ impl Inner {
         Some(self.context(app, &instance_name, namespace, &scopes).memo(render::options(source), used))
     }
 
-    /// Keeps the bodies where applies find them: Secrets in memory only, everything else in the store.
+    /// Keeps the bodies where applies find them: Secrets in memory only, everything else in the store, or in memory as well
+    /// if the store is of no use.
     fn keep(&self, desired: &Desired) -> Result<(), String> {
         let pairs = || desired.set.objects.iter().zip(&desired.bodies);
+        let stored = self.store_bodies(desired)?;
         let mut cache = self.bodies.lock().unwrap_or_else(PoisonError::into_inner);
         for (object, body) in pairs() {
-            if self.store.is_none() || object.key.is_secret() {
+            if !stored || object.key.is_secret() {
                 cache.put(object.hash, body.as_slice().into());
             }
         }
-        drop(cache);
-        let Some(store) = &self.store else { return Ok(()) };
-        let public = || pairs().filter(|(object, _)| !object.key.is_secret());
+        Ok(())
+    }
+
+    /// Whether the store has the bodies of everything but Secrets now; `false` if there is no store that can be written.
+    fn store_bodies(&self, desired: &Desired) -> Result<bool, String> {
+        let Some(store) = self.store.as_ref().filter(|store| store.broken().is_none()) else { return Ok(false) };
+        let public = || desired.set.objects.iter().zip(&desired.bodies).filter(|(object, _)| !object.key.is_secret());
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).extend(public().map(|(object, _)| object.hash));
-        store
-            .put_manifests(public().map(|(object, body)| (object.hash, body.as_slice())))
-            .map(|_| ())
-            .map_err(|error| error.to_string())
+        match store.put_manifests(public().map(|(object, body)| (object.hash, body.as_slice()))) {
+            Ok(_) => Ok(true),
+            // The journal tells of it with its next transaction.
+            Err(_) if store.broken().is_some() => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     fn at_hand(&self, hash: Hash) -> Option<Arc<[u8]>> {

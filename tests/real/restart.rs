@@ -116,7 +116,9 @@ fn text(value: &Value) -> &str {
 /// Asks for a refresh, and does not wait.
 pub(super) fn ask_refresh(rig: &Rig, name: &str) {
     let target = format!("applications.argoproj.io/{name}");
-    rig.plane.kubectl(&["-n", &rig.namespace, "annotate", "--overwrite", &target, "argocd.argoproj.io/refresh=normal"]);
+    // One that was asked for before a kill may not be served yet: asked for again now, it would be removed as that one.
+    rig.wait_app(name, "refreshed", |app| app["metadata"]["annotations"].get("argocd.argoproj.io/refresh").is_none());
+    rig.plane.kubectl(&["-n", &rig.namespace, "annotate", &target, "argocd.argoproj.io/refresh=normal"]);
 }
 
 /// Writes of a sync: of objects, and of the Application that records how far it is.

@@ -6,8 +6,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rand::{Rng as _, SeedableRng as _};
+
 use super::restart::{
-    AUTOMATED, SHORT_LEASE, config_map, deployment, inventory, labelled, role, secret, service, wait_two_renewals,
+    AUTOMATED, SHORT_LEASE, ask_refresh, config_map, deployment, inventory, labelled, role, secret, service,
+    wait_two_renewals,
 };
 use crate::support::agent::{Agent, Rig};
 use crate::support::proxy::Trick;
@@ -170,7 +173,7 @@ fn what_left_git_while_the_store_was_gone_is_pruned_only_after_every_kind_was_se
         rig.proxy
             .writes()
             .into_iter()
-            .filter(|entry| entry.verb == Verb::Delete)
+            .filter(|entry| entry.verb == Verb::Delete && !matches!(entry.status, Some(404 | 409)))
             .map(|entry| entry.path)
             .collect::<Vec<_>>()
     };
@@ -318,6 +321,65 @@ fn an_agent_whose_data_folder_is_of_no_use_says_so() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_disk_that_is_full_stops_prunes_and_nothing_else() {
+    let (rig, shop, mut agent, _) = settled("full");
+    assert!(agent.terminate());
+    // Room for what a start and a few records take, and not for a large commit.
+    let blocks = (fs::metadata(store_file(&agent)).unwrap().len() + (128 << 10)) / 512;
+    agent = rig.agent_on_full_disk(&agent.data.clone(), blocks, &SHORT_LEASE);
+    agent.wait_ready();
+    agent.wait_leading();
+    let large: Vec<(String, String)> = (0..20)
+        .map(|number| (format!("app/large-{number}.yaml"), config_map(&format!("large-{number}"), &noise(number))))
+        .collect();
+    let large: Vec<(&str, &str)> = large.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    rig.repo.remove(&["app/role.yaml"], "no role");
+    let revision = rig.repo.commit(&large, "much").to_string();
+    rig.proxy.reset();
+    ask_refresh(&rig, "shop");
+    rig.wait("everything to be applied", || labelled(&rig, &shop).len() == 6 + large.len());
+    rig.wait("the operator to be told", || agent.log().contains("the store can't be written; nothing is pruned"));
+    rig.wait("the agent to be unready", || agent.get("/readyz").is_none());
+    let app = rig.wait_app("shop", "telling why nothing is pruned", |app| {
+        app["status"]["conditions"].to_string().contains("the store can't be written")
+    });
+    assert_eq!(app["status"]["sync"]["revision"], revision.as_str());
+    // Drift is still put back.
+    rig.plane.kubectl(&[
+        "-n",
+        &shop,
+        "patch",
+        "configmap",
+        "a",
+        "--type=merge",
+        "-p",
+        r#"{"data":{"value":"edited"}}"#,
+    ]);
+    rig.wait("the edit to be reverted", || rig.get(&shop, &["configmap", "a"])["data"]["value"] == "one");
+    wait_two_renewals(&rig);
+    assert_eq!(agent.get("/livez").as_deref(), Some("ok"));
+    assert!(!rig.get(&shop, &["role", "reader"]).is_null());
+    assert_eq!(rig.proxy.writes().iter().filter(|entry| entry.verb == Verb::Delete).count(), 0);
+
+    // With room again: the prune that is owed, and no second write of anything.
+    agent.kill();
+    rig.proxy.reset();
+    agent = restart(&rig, &agent);
+    rig.wait("the role to be pruned", || rig.get(&shop, &["role", "reader"]).is_null());
+    rig.wait_synced("shop", &revision);
+    let written: Vec<String> =
+        rig.object_writes().into_iter().filter(|entry| entry.status != Some(409)).map(|entry| entry.path).collect();
+    assert_eq!(written, [format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{shop}/roles/reader")]);
+    assert!(agent.terminate());
+}
+
+/// Text that does not compress.
+fn noise(seed: u64) -> String {
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    (0..20_000).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect()
 }
 
 #[test]

@@ -87,10 +87,22 @@ impl Rig {
 
     /// Starts an agent on a data folder, through a proxy.
     pub(crate) fn agent_in(&self, data: &std::path::Path, proxy: &Proxy, extra: &[&str]) -> Agent {
+        self.agent_under(Command::new(env!("CARGO_BIN_EXE_driftless")), data, proxy, extra)
+    }
+
+    /// Starts an agent none of whose files can grow beyond so many blocks of 512 bytes: its disk is full.
+    pub(crate) fn agent_on_full_disk(&self, data: &std::path::Path, blocks: u64, extra: &[&str]) -> Agent {
+        let mut shell = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+        shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_driftless")]);
+        self.agent_under(shell, data, &self.proxy, extra)
+    }
+
+    fn agent_under(&self, mut program: Command, data: &std::path::Path, proxy: &Proxy, extra: &[&str]) -> Agent {
         fs::create_dir_all(data).unwrap();
         let (api, public) = (free_port(), free_port());
         let log = data.join(format!("agent-{api}.log"));
-        let child = Command::new(env!("CARGO_BIN_EXE_driftless"))
+        let child = program
             .arg("run")
             .args(["--kubeconfig", proxy.kubeconfig("admin").to_str().unwrap()])
             .args(["--namespace", &self.namespace, "--data-dir", data.to_str().unwrap(), "--log-format", "text"])

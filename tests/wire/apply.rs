@@ -64,9 +64,13 @@ pub(super) fn live(resource_version: u64, data: Value, entries: &[(&str, &str, &
         .iter()
         .map(|(manager, operation, keys)| {
             let fields: serde_json::Map<_, _> = keys.iter().map(|key| (format!("f:{key}"), json!({}))).collect();
+            let mut set = if fields.is_empty() { json!({}) } else { json!({"f:data": fields}) };
+            if (*manager, *operation) == ("driftless", "Apply") {
+                set["f:metadata"] = json!({"f:annotations": {"f:driftless.dev/manifest": {}}});
+            }
             json!({
                 "manager": manager, "operation": operation, "apiVersion": "v1", "time": "2026-11-23T10:00:00Z",
-                "fieldsType": "FieldsV1", "fieldsV1": if fields.is_empty() { json!({}) } else { json!({"f:data": fields}) },
+                "fieldsType": "FieldsV1", "fieldsV1": set,
             })
         })
         .collect();

@@ -157,7 +157,8 @@ async fn an_edited_list_key_that_refuses_the_apply_is_removed_once() {
     let ApplyOutcome::Applied { live, blame, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(live.resource_version, 7);
     // Nobody holds the port that went, and yet it is told who made it go.
-    assert_eq!(blame.iter().map(|blame| blame.manager.as_deref()).collect::<Vec<_>>(), [Some("kubectl-edit")]);
+    assert_eq!(blame[0].manager.as_deref(), Some("kubectl-edit"), "{blame:?}");
+    assert!(blame[0].paths.iter().all(|path| path.starts_with(".spec.ports")), "{blame:?}");
     let patch = format!("PATCH {SERVICE}");
     assert_eq!(script.lines(), [patch.as_str(), &format!("GET {SERVICE}"), &patch, &patch]);
     let sent = script.requests();

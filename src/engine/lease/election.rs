@@ -1,9 +1,11 @@
 //! The state machine of an election. The rules are in the documentation of the module above.
 
+mod role;
+
 use std::time::Duration;
 
 use super::rate::Rate;
-use super::{DrainReason, Fence, LeaseError, LeaseRecord, LeaseTimes, Request, Role, Step};
+use super::{DrainReason, Fence, LeaseError, LeaseRecord, LeaseTimes, Request, Step};
 use crate::engine::backoff::{fraction, mix};
 use crate::engine::ids::Epoch;
 use crate::engine::time::Instant;
@@ -195,43 +197,6 @@ impl Election {
             }
         }
         self.decide(now)
-    }
-
-    /// What this replica is.
-    pub fn role(&self) -> Role {
-        match &self.state {
-            State::Follower => Role::Follower {
-                holder: match &self.seen {
-                    Seen::Unknown => None,
-                    Seen::Absent { .. } => Some(String::new()),
-                    Seen::Present { record, .. } => Some(record.holder.clone()),
-                },
-            },
-            State::Leader { fence, lease_uid } => {
-                Role::Leader { epoch: fence.epoch, lease_uid: lease_uid.clone(), valid_until: fence.valid_until }
-            }
-            State::Draining { epoch, reason } => Role::Draining { epoch: *epoch, reason: *reason },
-            State::Releasing => Role::Releasing,
-            State::Released => Role::Released,
-        }
-    }
-
-    /// What writes are checked against; `None` unless this replica leads.
-    pub fn fence(&self) -> Option<Fence> {
-        match &self.state {
-            State::Leader { fence, .. } => Some(*fence),
-            _ => None,
-        }
-    }
-
-    /// Highest epoch ever seen, with the uid of its Lease, for the store.
-    pub fn floor(&self) -> Option<(&str, Epoch)> {
-        self.floor.as_ref().map(|(uid, epoch)| (uid.as_str(), Epoch(*epoch)))
-    }
-
-    /// Why the last request failed; `None` once one succeeds.
-    pub fn error(&self) -> Option<&LeaseError> {
-        self.error.as_ref()
     }
 
     /// Leadership that was not renewed in time ends, whatever else happens at the same instant.

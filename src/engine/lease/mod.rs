@@ -34,7 +34,7 @@
 mod election;
 mod rate;
 #[cfg(test)]
-mod simulation;
+mod simulation_tests;
 #[cfg(test)]
 mod tests;
 

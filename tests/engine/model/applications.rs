@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless::engine::application::{
-    ApplicationSpec, Automated, Destination, ObservedApplication, RESOURCES_FINALIZER,
-    RESOURCES_FINALIZER_BACKGROUND, Source, SyncPolicy,
+    ApplicationSpec, Automated, Destination, ObservedApplication, RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND,
+    Source, SyncPolicy,
 };
 use driftless::engine::effect::WriteApplication;
 use driftless::engine::event::{RequestError, RequestErrorReason};
@@ -13,27 +13,27 @@ use driftless::engine::ids::AppKey;
 use super::cluster::error;
 
 /// The one repository of the model.
-pub const REPOSITORY: &str = "https://git.example.com/org/repo";
+pub(crate) const REPOSITORY: &str = "https://git.example.com/org/repo";
 /// Namespace in which the model's applications deploy.
-pub const NAMESPACE: &str = "prod";
+pub(crate) const NAMESPACE: &str = "prod";
 
 /// The Applications that exist.
 #[derive(Debug, Default)]
-pub struct Applications {
-    pub all: BTreeMap<AppKey, ObservedApplication>,
-    pub rv: u64,
+pub(crate) struct Applications {
+    pub(crate) all: BTreeMap<AppKey, ObservedApplication>,
+    pub(crate) rv: u64,
     /// Statuses that were written, with whether they were accepted.
-    pub writes: u64,
+    pub(crate) writes: u64,
     next_uid: u64,
 }
 
 /// Automated sync with everything on.
-pub fn automated() -> Automated {
+pub(crate) fn automated() -> Automated {
     Automated { prune: Some(true), self_heal: Some(true), ..Automated::default() }
 }
 
 /// The spec of an application at a path of the repository.
-pub fn spec(path: &str, automated: Option<Automated>) -> ApplicationSpec {
+pub(crate) fn spec(path: &str, automated: Option<Automated>) -> ApplicationSpec {
     ApplicationSpec {
         project: "default".into(),
         source: Some(Source {
@@ -54,7 +54,7 @@ pub fn spec(path: &str, automated: Option<Automated>) -> ApplicationSpec {
 
 impl Applications {
     /// Makes an Application in the control namespace.
-    pub fn create(&mut self, name: &str, spec: ApplicationSpec) {
+    pub(crate) fn create(&mut self, name: &str, spec: ApplicationSpec) {
         self.rv += 1;
         self.next_uid += 1;
         let key = AppKey::new("argocd", name);
@@ -74,7 +74,7 @@ impl Applications {
     }
 
     /// Somebody changes an Application.
-    pub fn change(&mut self, key: &AppKey, change: impl FnOnce(&mut ObservedApplication)) {
+    pub(crate) fn change(&mut self, key: &AppKey, change: impl FnOnce(&mut ObservedApplication)) {
         if let Some(app) = self.all.get_mut(key) {
             change(app);
             self.rv += 1;
@@ -86,12 +86,12 @@ impl Applications {
     }
 
     /// Somebody deletes an Application.
-    pub fn delete(&mut self, key: &AppKey) {
+    pub(crate) fn delete(&mut self, key: &AppKey) {
         self.change(key, |app| app.deleting = true);
     }
 
     /// The write of a replica.
-    pub fn write(&mut self, write: &WriteApplication) -> Result<u64, RequestError> {
+    pub(crate) fn write(&mut self, write: &WriteApplication) -> Result<u64, RequestError> {
         let Some(app) = self.all.get(&write.app) else { return Err(error(RequestErrorReason::NotFound)) };
         if app.resource_version != write.resource_version || app.uid != write.uid {
             return Err(error(RequestErrorReason::Conflict));
@@ -116,7 +116,7 @@ impl Applications {
         Ok(self.rv)
     }
 
-    pub fn keys(&self) -> BTreeSet<AppKey> {
+    pub(crate) fn keys(&self) -> BTreeSet<AppKey> {
         self.all.keys().cloned().collect()
     }
 }

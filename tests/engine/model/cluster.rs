@@ -11,28 +11,28 @@ use driftless::engine::ids::{GroupKind, Gvk, ObjectKey, TrackingId};
 use driftless::engine::live::{LiveObject, Protection};
 
 /// The installation whose label the watches are filtered by.
-pub const INSTALLATION: &str = "0123456789abcdef";
+pub(crate) const INSTALLATION: &str = "0123456789abcdef";
 
 /// One object as the API server stores it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stored {
-    pub key: ObjectKey,
-    pub uid: u64,
-    pub rv: u64,
-    pub label: Option<String>,
-    pub tracking: Option<TrackingId>,
-    pub stamp: Option<Hash>,
+pub(crate) struct Stored {
+    pub(crate) key: ObjectKey,
+    pub(crate) uid: u64,
+    pub(crate) rv: u64,
+    pub(crate) label: Option<String>,
+    pub(crate) tracking: Option<TrackingId>,
+    pub(crate) stamp: Option<Hash>,
     /// The manifest that was applied last; `None`: not by us.
-    pub applied: Option<Hash>,
+    pub(crate) applied: Option<Hash>,
     /// Number of the edit that took fields of ours since; 0: none.
-    pub edit: u64,
+    pub(crate) edit: u64,
     /// Counts what changed the footprint without a manager to blame (a webhook, an upgrade of the server).
-    pub salt: u64,
-    pub health: HealthCode,
+    pub(crate) salt: u64,
+    pub(crate) health: HealthCode,
     /// Somebody else's finalizer keeps it after a delete.
-    pub finalizer: bool,
-    pub deleting: bool,
-    pub protection: Protection,
+    pub(crate) finalizer: bool,
+    pub(crate) deleting: bool,
+    pub(crate) protection: Protection,
 }
 
 impl Stored {
@@ -41,12 +41,12 @@ impl Stored {
     }
 
     /// Whether it is as this manifest wants it.
-    pub fn is(&self, desired: Hash) -> bool {
+    pub(crate) fn is(&self, desired: Hash) -> bool {
         self.applied == Some(desired) && self.edit == 0 && !self.deleting
     }
 
     /// As the reader of `version` decodes it.
-    pub fn live(&self, version: &str) -> LiveObject {
+    pub(crate) fn live(&self, version: &str) -> LiveObject {
         let footprint =
             self.applied.map(|applied| Hash::of(format!("{applied} {} {} {version}", self.edit, self.salt).as_bytes()));
         LiveObject {
@@ -69,45 +69,45 @@ impl Stored {
 }
 
 /// Whether managed fields, as [`Stored::live`] writes them, cover a manifest.
-pub fn covers(desired: Hash, managed_fields: &str) -> bool {
+pub(crate) fn covers(desired: Hash, managed_fields: &str) -> bool {
     managed_fields == format!("{desired} 0")
 }
 
 /// One change, as the watches tell it.
 #[derive(Clone, Debug)]
-pub struct Change {
-    pub rv: u64,
-    pub before: Option<Stored>,
-    pub after: Option<Stored>,
+pub(crate) struct Change {
+    pub(crate) rv: u64,
+    pub(crate) before: Option<Stored>,
+    pub(crate) after: Option<Stored>,
 }
 
 /// A manifest that was rendered: what an apply writes.
 #[derive(Clone, Debug)]
-pub struct Body {
-    pub key: ObjectKey,
-    pub tracking: TrackingId,
-    pub no_prune: bool,
+pub(crate) struct Body {
+    pub(crate) key: ObjectKey,
+    pub(crate) tracking: TrackingId,
+    pub(crate) no_prune: bool,
 }
 
 /// The cluster.
 #[derive(Debug, Default)]
-pub struct Cluster {
-    pub objects: BTreeMap<ObjectKey, Stored>,
-    pub log: Vec<Change>,
-    pub rv: u64,
+pub(crate) struct Cluster {
+    pub(crate) objects: BTreeMap<ObjectKey, Stored>,
+    pub(crate) log: Vec<Change>,
+    pub(crate) rv: u64,
     /// Watches can't be resumed from before.
-    pub compacted: u64,
-    pub served: BTreeSet<GroupKind>,
+    pub(crate) compacted: u64,
+    pub(crate) served: BTreeSet<GroupKind>,
     next_uid: u64,
     next_edit: u64,
 }
 
-pub fn error(reason: RequestErrorReason) -> RequestError {
+pub(crate) fn error(reason: RequestErrorReason) -> RequestError {
     RequestError { reason, message: format!("{reason:?}") }
 }
 
 impl Cluster {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut cluster = Self { rv: 100, ..Self::default() };
         for (group, kind) in [
             ("", "Namespace"),
@@ -121,11 +121,11 @@ impl Cluster {
     }
 
     /// What [`driftless::engine::event::Event::Discovered`] says.
-    pub fn kinds(&self) -> Hash {
+    pub(crate) fn kinds(&self) -> Hash {
         Hash::of(format!("{:?}", self.served).as_bytes())
     }
 
-    pub fn serves(&self, key: &ObjectKey) -> bool {
+    pub(crate) fn serves(&self, key: &ObjectKey) -> bool {
         self.served.contains(&key.group_kind())
     }
 
@@ -143,7 +143,7 @@ impl Cluster {
     }
 
     /// Removes an object for good, and what depends on it.
-    pub fn remove(&mut self, key: &ObjectKey) {
+    pub(crate) fn remove(&mut self, key: &ObjectKey) {
         let Some(before) = self.objects.remove(key) else { return };
         self.rv += 1;
         self.log.push(Change { rv: self.rv, before: Some(before), after: None });
@@ -162,7 +162,7 @@ impl Cluster {
     }
 
     /// Puts an object that nobody applied.
-    pub fn create(&mut self, key: &ObjectKey) {
+    pub(crate) fn create(&mut self, key: &ObjectKey) {
         if self.objects.contains_key(key) {
             return;
         }
@@ -193,7 +193,7 @@ impl Cluster {
     }
 
     /// A person changes fields that an apply owns, and whatever `also` says.
-    pub fn edit(&mut self, key: &ObjectKey, also: impl FnOnce(&mut Stored)) {
+    pub(crate) fn edit(&mut self, key: &ObjectKey, also: impl FnOnce(&mut Stored)) {
         self.next_edit += 1;
         let edit = self.next_edit;
         self.put(key, |object| {
@@ -203,7 +203,7 @@ impl Cluster {
     }
 
     /// Somebody changes what is not ours.
-    pub fn touch(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Stored)) {
+    pub(crate) fn touch(&mut self, key: &ObjectKey, change: impl FnOnce(&mut Stored)) {
         self.put(key, change);
         if self.objects.get(key).is_some_and(|object| object.deleting && !object.finalizer) {
             self.remove(key);
@@ -211,7 +211,7 @@ impl Cluster {
     }
 
     /// A delete, whoever asks.
-    pub fn delete(&mut self, key: &ObjectKey) {
+    pub(crate) fn delete(&mut self, key: &ObjectKey) {
         if self.objects.get(key).is_some_and(|object| object.finalizer) {
             self.put(key, |object| object.deleting = true);
         } else {
@@ -226,7 +226,7 @@ impl Cluster {
     }
 
     /// A conditional delete.
-    pub fn delete_exactly(&mut self, key: &ObjectKey, uid: &str, resource_version: u64) -> DeleteOutcome {
+    pub(crate) fn delete_exactly(&mut self, key: &ObjectKey, uid: &str, resource_version: u64) -> DeleteOutcome {
         if !self.serves(key) {
             return DeleteOutcome::Failed(error(RequestErrorReason::UnknownKind));
         }
@@ -241,7 +241,13 @@ impl Cluster {
     }
 
     /// A conditional server-side apply, forced.
-    pub fn apply(&mut self, body: &Body, hash: Hash, version: &str, precondition: &Precondition) -> ApplyOutcome {
+    pub(crate) fn apply(
+        &mut self,
+        body: &Body,
+        hash: Hash,
+        version: &str,
+        precondition: &Precondition,
+    ) -> ApplyOutcome {
         let key = &body.key;
         if !self.serves(key) {
             return ApplyOutcome::Failed(error(RequestErrorReason::UnknownKind));
@@ -274,21 +280,21 @@ impl Cluster {
         ApplyOutcome::Applied { live, blame: Vec::new(), leftover: None }
     }
 
-    pub fn conflict(&self, key: &ObjectKey, version: &str) -> ApplyOutcome {
+    pub(crate) fn conflict(&self, key: &ObjectKey, version: &str) -> ApplyOutcome {
         ApplyOutcome::Conflict { live: self.look(key, version) }
     }
 
-    pub fn look(&self, key: &ObjectKey, version: &str) -> Option<Box<LiveObject>> {
+    pub(crate) fn look(&self, key: &ObjectKey, version: &str) -> Option<Box<LiveObject>> {
         self.objects.get(key).map(|object| Box::new(object.live(version)))
     }
 
     /// Everything with our label.
-    pub fn labelled(&self) -> impl Iterator<Item = &Stored> {
+    pub(crate) fn labelled(&self) -> impl Iterator<Item = &Stored> {
         self.objects.values().filter(|object| object.labelled())
     }
 
     /// What a list of a kind delivers.
-    pub fn list(&self, watch: &Gvk) -> Vec<WatchEvent> {
+    pub(crate) fn list(&self, watch: &Gvk) -> Vec<WatchEvent> {
         let ours = self.labelled().filter(|object| object.key.group_kind() == watch.group_kind());
         let mut events = vec![WatchEvent::ListStarted];
         events.extend(ours.map(|object| WatchEvent::Live(Box::new(object.live(&watch.version)))));
@@ -297,7 +303,7 @@ impl Cluster {
     }
 
     /// What a watch of a kind delivers after `position`, with the position that each event stands for.
-    pub fn since(&self, watch: &Gvk, position: u64) -> Vec<(u64, WatchEvent)> {
+    pub(crate) fn since(&self, watch: &Gvk, position: u64) -> Vec<(u64, WatchEvent)> {
         let from = self.log.partition_point(|change| change.rv <= position);
         let mut events = Vec::new();
         for change in &self.log[from..] {

@@ -16,10 +16,10 @@ use super::cluster::{Body, Cluster};
 
 /// What a manifest says beside its key.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Content {
-    pub text: String,
-    pub version: Option<String>,
-    pub no_prune: bool,
+pub(crate) struct Content {
+    pub(crate) text: String,
+    pub(crate) version: Option<String>,
+    pub(crate) no_prune: bool,
 }
 
 impl From<&str> for Content {
@@ -30,7 +30,7 @@ impl From<&str> for Content {
 
 /// The folder of one application.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Folder {
+pub(crate) enum Folder {
     /// Its manifests.
     Manifests(BTreeMap<ObjectKey, Content>),
     /// A file of it does not parse, or it is not there.
@@ -38,22 +38,22 @@ pub enum Folder {
 }
 
 /// One commit: folder by path.
-pub type Commit = BTreeMap<String, Folder>;
+pub(crate) type Commit = BTreeMap<String, Folder>;
 
 /// The repository.
 #[derive(Debug, Default)]
-pub struct Git {
-    pub commits: BTreeMap<Revision, Commit>,
-    pub main: Option<Revision>,
-    pub down: bool,
+pub(crate) struct Git {
+    pub(crate) commits: BTreeMap<Revision, Commit>,
+    pub(crate) main: Option<Revision>,
+    pub(crate) down: bool,
     /// Manifests by their hashes.
-    pub bodies: BTreeMap<Hash, Body>,
+    pub(crate) bodies: BTreeMap<Hash, Body>,
     next: u64,
 }
 
 impl Git {
     /// Commits, and has the branch point to it.
-    pub fn commit(&mut self, commit: Commit) -> Revision {
+    pub(crate) fn commit(&mut self, commit: Commit) -> Revision {
         self.next += 1;
         let revision = Revision::parse(&format!("{:040x}", 0xabc0_0000_0000_u64 + self.next)).unwrap();
         self.commits.insert(revision.clone(), commit);
@@ -61,13 +61,13 @@ impl Git {
         revision
     }
 
-    pub fn refs(&self) -> Refs {
+    pub(crate) fn refs(&self) -> Refs {
         let main = self.main.iter().map(|revision| (Arc::from("refs/heads/main"), revision.clone()));
         Refs { head: self.main.clone(), refs: main.collect() }
     }
 
     /// What a commit desires of an application; `None`: its folder can't be rendered.
-    pub fn desired(&mut self, revision: &Revision, app: &AppKey, path: &str) -> Option<DesiredSet> {
+    pub(crate) fn desired(&mut self, revision: &Revision, app: &AppKey, path: &str) -> Option<DesiredSet> {
         let Folder::Manifests(manifests) = self.commits.get(revision)?.get(path)? else { return None };
         let manifests = manifests.clone();
         let instance = instance_name(app, "argocd");
@@ -90,7 +90,7 @@ impl Git {
     }
 
     /// What a commit wants in a folder; nothing if that can't be rendered.
-    pub fn keys(&self, revision: &Revision, path: &str) -> BTreeSet<ObjectKey> {
+    pub(crate) fn keys(&self, revision: &Revision, path: &str) -> BTreeSet<ObjectKey> {
         match self.commits.get(revision).and_then(|commit| commit.get(path)) {
             Some(Folder::Manifests(manifests)) => manifests.keys().cloned().collect(),
             _ => BTreeSet::new(),
@@ -98,7 +98,7 @@ impl Git {
     }
 
     /// Answers a render request.
-    pub fn render(&mut self, job: &Render, cluster: &Cluster) -> Result<Rendered, RenderFailure> {
+    pub(crate) fn render(&mut self, job: &Render, cluster: &Cluster) -> Result<Rendered, RenderFailure> {
         let failure = |reason, message: &str| Err(RenderFailure { reason, message: message.into() });
         if self.down || !self.commits.contains_key(&job.revision) {
             return failure(RenderFailureReason::Source, "the repository can't be reached");

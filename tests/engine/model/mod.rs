@@ -1,8 +1,8 @@
 //! Models of everything around the engine: a cluster, a repository, the Applications, a durable store.
 
-pub mod applications;
-pub mod cluster;
-pub mod git;
-pub mod replica;
-pub mod store;
-pub mod world;
+pub(crate) mod applications;
+pub(crate) mod cluster;
+pub(crate) mod git;
+pub(crate) mod replica;
+pub(crate) mod store;
+pub(crate) mod world;

@@ -15,23 +15,23 @@ use super::store::ModelStore;
 
 /// The client side of one watch.
 #[derive(Debug, Default)]
-pub struct WatchClient {
+pub(crate) struct WatchClient {
     /// Everything up to here was delivered; `None`: list first.
-    pub position: Option<u64>,
+    pub(crate) position: Option<u64>,
     /// What is on the way, with the position that it stands for.
-    pub queue: VecDeque<(Option<u64>, WatchEvent)>,
+    pub(crate) queue: VecDeque<(Option<u64>, WatchEvent)>,
     /// It was told that the kind is not served.
-    pub unserved: bool,
+    pub(crate) unserved: bool,
 }
 
 impl WatchClient {
     /// The connection is cut: what was on the way is lost, a list begins anew.
-    pub fn cut(&mut self) {
+    pub(crate) fn cut(&mut self) {
         self.queue.clear();
     }
 
     /// Fetches what there is to tell. Says whether there is anything to deliver.
-    pub fn fetch(&mut self, watch: &Gvk, cluster: &Cluster) -> bool {
+    pub(crate) fn fetch(&mut self, watch: &Gvk, cluster: &Cluster) -> bool {
         if !self.queue.is_empty() {
             return true;
         }
@@ -64,47 +64,47 @@ impl WatchClient {
 
 /// A request under way.
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub effect: Effect,
+pub(crate) struct Request {
+    pub(crate) effect: Effect,
     /// It has passed the fence: whatever happens to the Lease, the API server may carry it out.
-    pub sent: bool,
+    pub(crate) sent: bool,
 }
 
 /// What the world knows that this replica was told; the invariants are checked against it.
 #[derive(Debug, Default)]
-pub struct Told {
+pub(crate) struct Told {
     /// Epoch in which it leads.
-    pub epoch: Option<Epoch>,
+    pub(crate) epoch: Option<Epoch>,
     /// Listings that were asked for in this epoch and answered: what the branch named.
-    pub listed: BTreeSet<Revision>,
+    pub(crate) listed: BTreeSet<Revision>,
     /// Listings under way were asked for in this epoch.
-    pub listing: bool,
+    pub(crate) listing: bool,
     /// Revisions that the status of an Application recorded, as it was shown or written.
-    pub recorded: BTreeSet<(AppKey, String)>,
+    pub(crate) recorded: BTreeSet<(AppKey, String)>,
 }
 
 /// One replica.
 #[derive(Debug)]
-pub struct Replica {
-    pub engine: Engine,
-    pub store: ModelStore,
-    pub watches: BTreeMap<Gvk, WatchClient>,
-    pub requests: Vec<Request>,
-    pub answers: Vec<Event>,
+pub(crate) struct Replica {
+    pub(crate) engine: Engine,
+    pub(crate) store: ModelStore,
+    pub(crate) watches: BTreeMap<Gvk, WatchClient>,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) answers: Vec<Event>,
     /// Resource versions of the Applications that it was shown.
-    pub shown: BTreeMap<AppKey, u64>,
-    pub listed: bool,
-    pub told: Told,
+    pub(crate) shown: BTreeMap<AppKey, u64>,
+    pub(crate) listed: bool,
+    pub(crate) told: Told,
     /// The Lease's news on the way.
-    pub leadership: Option<Leadership>,
-    pub notices: Vec<Notice>,
+    pub(crate) leadership: Option<Leadership>,
+    pub(crate) notices: Vec<Notice>,
     /// Every effect since the last look of a test, stores included.
-    pub effects: Vec<Effect>,
+    pub(crate) effects: Vec<Effect>,
 }
 
 impl Replica {
     /// Starts from a store.
-    pub fn start(settings: EngineSettings, mut store: ModelStore, now: Now) -> Self {
+    pub(crate) fn start(settings: EngineSettings, mut store: ModelStore, now: Now) -> Self {
         store.gathered.clear();
         let mut first = Vec::new();
         let engine = Engine::new(settings, store.snapshot(), now, &mut first);
@@ -126,7 +126,7 @@ impl Replica {
     }
 
     /// One step of the engine. Its effects are under way afterwards, what must be on disk is.
-    pub fn step(&mut self, now: Now, event: Event) -> Vec<Effect> {
+    pub(crate) fn step(&mut self, now: Now, event: Event) -> Vec<Effect> {
         self.note(&event);
         let mut effects = Vec::new();
         self.engine.step(now, event, &mut effects);
@@ -189,7 +189,7 @@ impl Replica {
 }
 
 /// Whether an effect changes the cluster.
-pub fn is_write(effect: &Effect) -> bool {
+pub(crate) fn is_write(effect: &Effect) -> bool {
     match effect {
         Effect::Apply(apply) => apply.purpose != Purpose::Compare,
         Effect::Delete(_) | Effect::EnsureNamespace { .. } | Effect::WriteApplication(_) => true,

@@ -7,18 +7,18 @@ use driftless::engine::record::{ApplicationRecord, ObjectRecord, StoreOp, StoreS
 
 /// What is on disk, and what is gathered for the next transaction.
 #[derive(Debug, Default)]
-pub struct ModelStore {
-    pub applications: BTreeMap<AppKey, ApplicationRecord>,
-    pub objects: BTreeMap<ObjectKey, ObjectRecord>,
-    pub positions: BTreeMap<Gvk, u64>,
-    pub complete: bool,
-    pub epoch: Option<(String, i32)>,
-    pub gathered: Vec<StoreOp>,
+pub(crate) struct ModelStore {
+    pub(crate) applications: BTreeMap<AppKey, ApplicationRecord>,
+    pub(crate) objects: BTreeMap<ObjectKey, ObjectRecord>,
+    pub(crate) positions: BTreeMap<Gvk, u64>,
+    pub(crate) complete: bool,
+    pub(crate) epoch: Option<(String, i32)>,
+    pub(crate) gathered: Vec<StoreOp>,
 }
 
 impl ModelStore {
     /// Commits what was gathered.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         for op in std::mem::take(&mut self.gathered) {
             match op {
                 StoreOp::PutObject(key, record) => drop(self.objects.insert(key, *record)),
@@ -35,12 +35,12 @@ impl ModelStore {
     }
 
     /// The process died: what was gathered is lost.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.gathered.clear();
     }
 
     /// What a start finds.
-    pub fn snapshot(&self) -> StoreSnapshot {
+    pub(crate) fn snapshot(&self) -> StoreSnapshot {
         let pairs = |key: &AppKey, record: &ApplicationRecord| (key.clone(), record.clone());
         StoreSnapshot {
             applications: self.applications.iter().map(|(key, record)| pairs(key, record)).collect(),

@@ -20,7 +20,7 @@ use super::store::ModelStore;
 
 /// How a request goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It never arrives.
     NotSent,
     /// It is carried out, and the answer is lost.
@@ -29,21 +29,21 @@ pub enum Fault {
 
 /// The replicas and their surroundings.
 #[derive(Debug)]
-pub struct World {
-    pub now: Duration,
-    pub cluster: Cluster,
-    pub git: Git,
-    pub applications: Applications,
+pub(crate) struct World {
+    pub(crate) now: Duration,
+    pub(crate) cluster: Cluster,
+    pub(crate) git: Git,
+    pub(crate) applications: Applications,
     /// Who holds the Lease.
-    pub holder: Option<usize>,
-    pub epoch: i32,
-    pub settings: EngineSettings,
-    pub replicas: Vec<Replica>,
+    pub(crate) holder: Option<usize>,
+    pub(crate) epoch: i32,
+    pub(crate) settings: EngineSettings,
+    pub(crate) replicas: Vec<Replica>,
 }
 
 impl World {
     /// A world with `replicas` replicas whose stores are new.
-    pub fn new(replicas: usize, settings: EngineSettings) -> Self {
+    pub(crate) fn new(replicas: usize, settings: EngineSettings) -> Self {
         let mut world = Self {
             now: Duration::from_secs(1),
             cluster: Cluster::new(),
@@ -60,18 +60,18 @@ impl World {
         world
     }
 
-    pub fn clock(&self) -> Now {
+    pub(crate) fn clock(&self) -> Now {
         Now { instant: Instant::from_origin(self.now), wall: Timestamp(1_790_000_000 + self.now.as_secs() as i64) }
     }
 
     /// Hands an event to a replica.
-    pub fn step(&mut self, replica: usize, event: Event) -> Vec<Effect> {
+    pub(crate) fn step(&mut self, replica: usize, event: Event) -> Vec<Effect> {
         let now = self.clock();
         self.replicas[replica].step(now, event)
     }
 
     /// Gives the Lease to a replica, or to nobody. The news are on their way.
-    pub fn elect(&mut self, holder: Option<usize>) {
+    pub(crate) fn elect(&mut self, holder: Option<usize>) {
         if let Some(old) = self.holder.take() {
             self.replicas[old].leadership = Some(Leadership::Standby);
         }
@@ -84,7 +84,7 @@ impl World {
     }
 
     /// Kills a replica and starts it again from what is on disk.
-    pub fn restart(&mut self, replica: usize, keep_store: bool) {
+    pub(crate) fn restart(&mut self, replica: usize, keep_store: bool) {
         if self.holder == Some(replica) {
             self.holder = None;
         }
@@ -98,7 +98,7 @@ impl World {
     }
 
     /// What the watch of Applications has to tell a replica next.
-    pub fn application_news(&self, replica: usize) -> Vec<Event> {
+    pub(crate) fn application_news(&self, replica: usize) -> Vec<Event> {
         let shown = &self.replicas[replica].shown;
         let gone = shown.keys().filter(|key| !self.applications.all.contains_key(*key));
         let mut news: Vec<Event> = gone.map(|key| Event::ApplicationGone(key.clone())).collect();
@@ -114,7 +114,7 @@ impl World {
     }
 
     /// Delivers one of the news of [`World::application_news`].
-    pub fn show_application(&mut self, replica: usize, event: Event) -> Vec<Effect> {
+    pub(crate) fn show_application(&mut self, replica: usize, event: Event) -> Vec<Effect> {
         match &event {
             Event::Application(app) => {
                 self.replicas[replica].shown.insert(app.key.clone(), app.resource_version);
@@ -127,7 +127,7 @@ impl World {
     }
 
     /// Whether the API servers' client lets this write out.
-    pub fn fence(&self, replica: usize, effect: &Effect) -> bool {
+    pub(crate) fn fence(&self, replica: usize, effect: &Effect) -> bool {
         let epoch = match effect {
             Effect::Apply(apply) => apply.epoch,
             Effect::Delete(delete) => Some(delete.epoch),
@@ -139,7 +139,7 @@ impl World {
     }
 
     /// Carries a request out and puts its answer on the way.
-    pub fn execute(&mut self, replica: usize, request: &Request, fault: Option<Fault>) {
+    pub(crate) fn execute(&mut self, replica: usize, request: &Request, fault: Option<Fault>) {
         let fenced = !request.sent && !self.fence(replica, &request.effect);
         let answer = if fenced { Some(fenced_answer(&request.effect)) } else { self.answer(&request.effect, fault) };
         self.replicas[replica].answers.extend(answer);
@@ -227,7 +227,7 @@ impl World {
     }
 
     /// Delivers the next event of a watch, if there is one.
-    pub fn deliver_watch(&mut self, replica: usize, watch: &Gvk) -> Vec<Effect> {
+    pub(crate) fn deliver_watch(&mut self, replica: usize, watch: &Gvk) -> Vec<Effect> {
         let Some(client) = self.replicas[replica].watches.get_mut(watch) else { return Vec::new() };
         client.fetch(watch, &self.cluster);
         let Some((at, event)) = client.queue.pop_front() else { return Vec::new() };
@@ -236,7 +236,7 @@ impl World {
     }
 
     /// The Application as it is now.
-    pub fn application(&self, name: &str) -> &driftless::engine::application::ObservedApplication {
+    pub(crate) fn application(&self, name: &str) -> &driftless::engine::application::ObservedApplication {
         &self.applications.all[&AppKey::new("argocd", name)]
     }
 }
@@ -267,7 +267,7 @@ fn fenced_answer(effect: &Effect) -> Event {
 }
 
 /// The answer to a request that failed.
-pub fn failed_answer(effect: &Effect, error: RequestError, world: &World) -> Event {
+pub(crate) fn failed_answer(effect: &Effect, error: RequestError, world: &World) -> Event {
     match effect {
         Effect::ListRefs { repo, .. } => {
             Event::Refs { repo: repo.clone(), result: Err(SourceError { message: error.message }) }

@@ -14,7 +14,7 @@ const SILENCE: u64 = 40;
 
 impl Run {
     /// An effect that a replica asks for.
-    pub fn check_effect(&self, replica: usize, effect: &Effect) {
+    pub(crate) fn check_effect(&self, replica: usize, effect: &Effect) {
         let told = &self.world.replicas[replica].told;
         let epoch = match effect {
             Effect::Apply(apply) => apply.epoch,
@@ -76,17 +76,18 @@ impl Run {
     }
 
     /// A delete that the API server accepted.
-    pub fn check_deleted(&self, delete: &Delete, object: &Stored) {
-        let ours = object.tracking.as_ref().is_some_and(|tracking| {
-            *tracking.instance == *delete.app.name && tracking.object == object.key
-        });
+    pub(crate) fn check_deleted(&self, delete: &Delete, object: &Stored) {
+        let ours = object
+            .tracking
+            .as_ref()
+            .is_some_and(|tracking| *tracking.instance == *delete.app.name && tracking.object == object.key);
         if !ours || format!("uid-{}", object.uid) != *delete.uid {
             self.fail(&format!("{} was deleted for {} and is not its: {object:?}", delete.key, delete.app));
         }
     }
 
     /// What is not as it should be yet, now that the faults have stopped.
-    pub fn unsettled(&mut self) -> Option<String> {
+    pub(crate) fn unsettled(&mut self) -> Option<String> {
         for (index, replica) in self.world.replicas.iter().enumerate() {
             if let Some(request) = replica.requests.first() {
                 return Some(format!("{index} waits for {}", short(&request.effect)));
@@ -117,7 +118,12 @@ impl Run {
             let exists = self.world.applications.all.contains_key(&AppKey::new("argocd", &*tracking.instance));
             let kept = matches!(&*object.key.kind, "Namespace" | "CustomResourceDefinition");
             let shared = object.key.name.starts_with("shared") && self.abandoned;
-            if exists && !kept && !shared && !wanted.contains_key(&object.key) && !self.abandoned_apps.contains(&*tracking.instance) {
+            if exists
+                && !kept
+                && !shared
+                && !wanted.contains_key(&object.key)
+                && !self.abandoned_apps.contains(&*tracking.instance)
+            {
                 return Some(format!("{} left Git and is still there: {object:?}", object.key));
             }
         }
@@ -137,7 +143,9 @@ impl Run {
                 return Some(format!("{key} was asked for something that was not done"));
             }
             let shared = commit.values().filter_map(|folder| match folder {
-                Folder::Manifests(manifests) => Some(manifests.keys().filter(|key| key.name.starts_with("shared")).count()),
+                Folder::Manifests(manifests) => {
+                    Some(manifests.keys().filter(|key| key.name.starts_with("shared")).count())
+                }
                 Folder::Broken => None,
             });
             let shares = shared.sum::<usize>() > 0;
@@ -153,7 +161,7 @@ impl Run {
     }
 
     /// Settled: nothing is asked for but the refs of the repository, from time to time.
-    pub fn stay_silent(&mut self) {
+    pub(crate) fn stay_silent(&mut self) {
         for replica in &mut self.world.replicas {
             replica.effects.clear();
         }
@@ -164,7 +172,8 @@ impl Run {
             for effect in std::mem::take(&mut self.world.replicas[index].effects) {
                 let quiet = matches!(
                     effect,
-                    Effect::ListRefs { .. } | Effect::Store { op: StoreOp::PutSource(..) | StoreOp::PutPosition(..), .. }
+                    Effect::ListRefs { .. }
+                        | Effect::Store { op: StoreOp::PutSource(..) | StoreOp::PutPosition(..), .. }
                 );
                 if !quiet {
                     self.fail(&format!("{index} is settled and asks for {}", short(&effect)));
@@ -173,4 +182,3 @@ impl Run {
         }
     }
 }
-

@@ -23,11 +23,11 @@ const PATIENCE: u64 = 4_000;
 /// Lines of the trace that a failure shows.
 const TAIL: usize = 60;
 
-pub const APPS: [&str; 3] = ["a", "b", "c"];
+pub(crate) const APPS: [&str; 3] = ["a", "b", "c"];
 
 /// Numbers drawn from a seed (SplitMix64).
 #[derive(Debug)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -39,36 +39,36 @@ impl Random {
     }
 
     /// A number below `limit`.
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit.max(1) as u64) as usize
     }
 
     /// Whether something that happens once in `n` times happens.
-    pub fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 }
 
 /// A history under way.
-pub struct Run {
-    pub seed: u64,
-    pub world: World,
-    pub random: Random,
-    pub steps: u64,
-    pub writes: u64,
-    pub deletes: u64,
-    pub trace: Hash,
-    pub calm: bool,
+pub(crate) struct Run {
+    pub(crate) seed: u64,
+    pub(crate) world: World,
+    pub(crate) random: Random,
+    pub(crate) steps: u64,
+    pub(crate) writes: u64,
+    pub(crate) deletes: u64,
+    pub(crate) trace: Hash,
+    pub(crate) calm: bool,
     /// Applications that were deleted without the finalizer: what they leave behind is nobody's.
-    pub abandoned_apps: BTreeSet<String>,
+    pub(crate) abandoned_apps: BTreeSet<String>,
     /// An Application was deleted: what it shared or inherited may stay with nobody.
-    pub abandoned: bool,
+    pub(crate) abandoned: bool,
     tail: VecDeque<String>,
     loud: bool,
 }
 
 impl Run {
-    pub fn new(seed: u64, loud: bool) -> Self {
+    pub(crate) fn new(seed: u64, loud: bool) -> Self {
         let mut random = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x1234_5678);
         let settings = EngineSettings {
             instance: crate::engine::model::cluster::INSTALLATION.into(),
@@ -101,7 +101,7 @@ impl Run {
     }
 
     /// The storm, then the calm, then silence.
-    pub fn play(mut self) -> Self {
+    pub(crate) fn play(mut self) -> Self {
         for _ in 0..STORM {
             self.turn();
         }
@@ -128,7 +128,7 @@ impl Run {
     }
 
     /// A line of the trace.
-    pub fn log(&mut self, line: String) {
+    pub(crate) fn log(&mut self, line: String) {
         self.trace = Hash::of(format!("{}{line}", self.trace).as_bytes());
         if self.loud {
             println!("{} {line}", self.steps);
@@ -139,7 +139,7 @@ impl Run {
         }
     }
 
-    pub fn fail(&self, message: &str) -> ! {
+    pub(crate) fn fail(&self, message: &str) -> ! {
         let tail: Vec<&str> = self.tail.iter().map(String::as_str).collect();
         panic!(
             "seed {}: {message}\n{}\nreplay: DRIFTLESS_SEED={} cargo test histories_end -- --nocapture",
@@ -150,7 +150,7 @@ impl Run {
     }
 
     /// Something happens, if only that time passes.
-    pub fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         if !self.calm && self.random.one_in(6) {
             self.steps += 1;
             self.interfere();
@@ -209,7 +209,7 @@ impl Run {
         }
     }
 
-    pub fn step(&mut self, replica: usize, event: Event) {
+    pub(crate) fn step(&mut self, replica: usize, event: Event) {
         self.log(format!("{replica} {}", short(&event)));
         let effects = self.world.step(replica, event);
         self.emitted(replica, &effects);
@@ -402,7 +402,9 @@ impl Run {
             5 => cluster.edit(&key, |object| object.tracking = None),
             6 => {
                 cluster.remove(&key);
-                if key.namespace.is_empty() || cluster.objects.contains_key(&ObjectKey::new("", "Namespace", "", key.namespace.clone())) {
+                if key.namespace.is_empty()
+                    || cluster.objects.contains_key(&ObjectKey::new("", "Namespace", "", key.namespace.clone()))
+                {
                     cluster.create(&key);
                 }
             }
@@ -519,7 +521,13 @@ impl Run {
         for key in held {
             self.world.cluster.touch(&key, |object| object.finalizer = false);
             // Tracked by an Application that nobody knows, and without our label: it would be left alone, rightly.
-            if self.world.cluster.objects.get(&key).is_some_and(|object| object.label.is_none() && object.tracking.is_some()) {
+            if self
+                .world
+                .cluster
+                .objects
+                .get(&key)
+                .is_some_and(|object| object.label.is_none() && object.tracking.is_some())
+            {
                 self.world.cluster.remove(&key);
             }
         }
@@ -530,7 +538,7 @@ impl Run {
 }
 
 /// A line for people: the head of the debug form.
-pub fn short(value: &impl std::fmt::Debug) -> String {
+pub(crate) fn short(value: &impl std::fmt::Debug) -> String {
     let text = format!("{value:?}");
-    text.chars().take(std::env::var("LINE").ok().and_then(|l| l.parse().ok()).unwrap_or(400)).collect()
+    text.chars().take(400).collect()
 }

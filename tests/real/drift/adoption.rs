@@ -15,19 +15,20 @@ fn fields_that_leave_git_go_unless_another_owns_them() {
     let rig = Rig::new("drift-leftover");
     let shop = rig.destination("shop");
     let all = "{stays: '1', ours: '2', shared: '3', theirs: '4'}";
-    let first = rig.repo.commit(&[("app/a.yaml", &map(all))], "four keys");
-    rig.application("shop", "app", &shop, "{automated: {selfHeal: true}}");
-    let agent = rig.agent(&[]);
-    rig.wait_synced("shop", first.as_str());
-
     let apply = |data: &str, more: &[&str]| {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), map(data)).unwrap();
         let arguments = ["-n", &shop, "apply", "-f", file.path().to_str().unwrap()];
         rig.plane.kubectl(&[&arguments[..], more].concat());
     };
-    apply("{shared: '3'}", &[]);
+    // The others were there before and so hold what we hold, too. In this order: a server-side apply of kubectl takes over
+    // what its client-side apply holds.
     apply("{theirs: '4'}", &["--server-side", "--field-manager=theirs"]);
+    apply("{shared: '3'}", &[]);
+    let first = rig.repo.commit(&[("app/a.yaml", &map(all))], "four keys");
+    rig.application("shop", "app", &shop, "{automated: {selfHeal: true}}");
+    let agent = rig.agent(&[]);
+    rig.wait_synced("shop", first.as_str());
 
     rig.proxy.reset();
     let second = rig.repo.commit(&[("app/a.yaml", &map("{stays: '1'}"))], "one key");

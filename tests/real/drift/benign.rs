@@ -81,7 +81,8 @@ fn benign_changes_heal_nothing_and_are_not_told() {
         }
         // The same values applied by another, who then owns them, too.
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), manifest("deployment", "web")).unwrap();
+        let same = manifest("deployment", "web").replace("1000m", "'1'").replace("1024Mi", "1Gi");
+        std::fs::write(file.path(), same).unwrap();
         let file = file.path().to_str().unwrap();
         rig.plane.kubectl(&["-n", namespace, "apply", "--server-side", "--field-manager=other", "-f", file]);
     }
@@ -102,7 +103,8 @@ fn benign_changes_heal_nothing_and_are_not_told() {
     }
     assert_eq!(agent.metric("driftless_drift_detected_total"), 6.0);
     assert_eq!(agent.metric("driftless_drift_healed_total"), 3.0);
-    assert_eq!(rig.dry_runs(), 0);
+    // Where drift is only reported, its values are compared once.
+    assert!(rig.dry_runs() <= 3, "{}", rig.dry_runs());
     let writes: Vec<_> = rig.object_writes().into_iter().map(|entry| (entry.verb, entry.path)).collect();
     assert_eq!(writes.len(), 3, "{writes:?}");
     let kept = rig.get(&apps[0].1, &["deployment/scaled"]);

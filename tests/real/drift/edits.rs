@@ -12,6 +12,13 @@ pub(super) struct Edit {
     pub(super) by: By,
 }
 
+impl Edit {
+    /// Whether the object has the values that Git wants in the end: the fields are others' all the same.
+    pub(super) const fn returns(&self) -> bool {
+        self.steps.len() > 1
+    }
+}
+
 /// `NAME` stands for the object's name in all texts.
 pub(super) enum Step {
     /// kubectl with these arguments, in the object's namespace.
