@@ -540,5 +540,5 @@ impl Run {
 /// A line for people: the head of the debug form.
 pub(crate) fn short(value: &impl std::fmt::Debug) -> String {
     let text = format!("{value:?}");
-    text.chars().take(std::env::var("LINE").ok().and_then(|l| l.parse().ok()).unwrap_or(400)).collect()
+    text.chars().take(400).collect()
 }
