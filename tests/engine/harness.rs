@@ -301,6 +301,8 @@ pub(crate) fn deletes(effects: &[Effect]) -> Vec<&Delete> {
 
 /// Status writes among effects.
 pub(crate) fn writes(effects: &[Effect]) -> Vec<&WriteApplication> {
-    let write = |effect| if let &Effect::WriteApplication(ref write) = effect { Some(&**write) } else { None };
+    fn write(effect: &Effect) -> Option<&WriteApplication> {
+        if let Effect::WriteApplication(write) = effect { Some(write) } else { None }
+    }
     effects.iter().filter_map(write).collect()
 }

@@ -101,7 +101,7 @@ fn a_definition_that_fails_stops_what_comes_after() {
     rig.commit_objects("a", &[definition, config_map("base")]);
     rig.application("a");
     rig.respec("a", |spec| {
-        spec.sync_policy.as_mut().unwrap().retry = Some(Retry { limit: Some(0), ..Retry::default() })
+        spec.sync_policy.as_mut().unwrap().retry = Some(Retry { limit: Some(0), ..Retry::default() });
     });
     let held = rig.run_until(is_apply("widgets.example.io"));
     rig.effects();
@@ -117,7 +117,7 @@ fn an_object_that_fails_does_not_stop_its_neighbours() {
     rig.commit("a", &["one", "two"]);
     rig.application("a");
     rig.respec("a", |spec| {
-        spec.sync_policy.as_mut().unwrap().retry = Some(Retry { limit: Some(0), ..Retry::default() })
+        spec.sync_policy.as_mut().unwrap().retry = Some(Retry { limit: Some(0), ..Retry::default() });
     });
     let held = rig.run_until(is_apply("one"));
     rig.refuse(&held, RequestErrorReason::Invalid);
