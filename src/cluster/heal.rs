@@ -123,11 +123,12 @@ impl Session<'_> {
         Ok(ApplyOutcome::Compared { live: Some(self.decode(&live.body)?), equal })
     }
 
-    /// Compares both objects on the fields that the apply would own, without our own marks, which an object of another tool
-    /// can't have.
+    /// Compares both objects on the fields that the apply would own. Our own marks are among them only if the object shows
+    /// that we have applied it: one of another tool can't have them.
     fn same_values(&self, would_be: &Answer, live: &Answer) -> Result<bool, RequestError> {
         let (would_be, live) = (would_be.value()?, live.value()?);
-        let entry = own_entry(&would_be);
+        let marked = own_entry(&live).is_some();
+        let entry = own_entry(&would_be).map(|entry| if marked { entry } else { unmarked(entry) });
         let fields = entry.as_ref().and_then(|entry| Entry::deserialize(entry).ok()).map(|entry| entry.fields);
         let Some(fields) = fields else {
             return Err(error::unreadable("the dry run shows no managed fields of ours"));
@@ -136,7 +137,7 @@ impl Session<'_> {
     }
 }
 
-/// Our Apply entry of an object's managed fields, without our own marks.
+/// Our Apply entry of an object's managed fields.
 fn own_entry(object: &Value) -> Option<Value> {
     let entries = object.pointer("/metadata/managedFields")?.as_array()?;
     let ours = |entry: &&Value| {
@@ -144,7 +145,11 @@ fn own_entry(object: &Value) -> Option<Value> {
             && entry.get("operation").and_then(Value::as_str) == Some("Apply")
             && entry.get("subresource").is_none_or(|subresource| subresource == "")
     };
-    let mut entry = entries.iter().find(ours)?.clone();
+    entries.iter().find(ours).cloned()
+}
+
+/// An entry without our own marks.
+fn unmarked(mut entry: Value) -> Value {
     let metadata = entry.pointer_mut("/fieldsV1/f:metadata");
     if let Some(metadata) = metadata.and_then(Value::as_object_mut) {
         for (map, name) in [
@@ -160,6 +165,11 @@ fn own_entry(object: &Value) -> Option<Value> {
                 metadata.remove(map);
             }
         }
+        if metadata.is_empty()
+            && let Some(fields) = entry.get_mut("fieldsV1").and_then(Value::as_object_mut)
+        {
+            fields.remove("f:metadata");
+        }
     }
-    Some(entry)
+    entry
 }

@@ -358,7 +358,9 @@ impl Engine {
         for key in gone {
             self.application_gone(&key, step);
         }
-        self.applications_listed = true;
+        if !std::mem::replace(&mut self.applications_listed, true) {
+            self.dirty.extend(self.apps.keys().cloned());
+        }
         self.reassess_tracked(None);
         if !self.inventory_complete {
             self.sweep(step);
@@ -387,9 +389,14 @@ impl Engine {
     /// Another application that claims the object becomes its owner; without one the object leaves the inventory. The
     /// object's old owner has no part in it any more.
     pub(super) fn hand_over_or_forget(&mut self, key: &ObjectKey, step: &mut Step<'_>) {
+        let heir = self.apps.iter().find(|(_, app)| app.claims.contains_key(key)).map(|(heir, _)| heir.clone());
+        self.hand_over(key, heir, step);
+    }
+
+    /// The heir, which has a claim, becomes the owner of the object; without one it leaves the inventory.
+    pub(super) fn hand_over(&mut self, key: &ObjectKey, heir: Option<AppKey>, step: &mut Step<'_>) {
         let Some(object) = self.objects.get(key) else { return };
         let old = watch_of(key, &object.record.version);
-        let heir = self.apps.iter().find(|(_, app)| app.claims.contains_key(key)).map(|(heir, _)| heir.clone());
         let Some(mut app) = heir.and_then(|heir| self.apps.remove(&heir)) else {
             // The answer to a request under way finds nobody: its place is given back now.
             if let Some(flight) = self.objects.remove(key).and_then(|object| object.flight) {
@@ -410,6 +417,9 @@ impl Engine {
             step.store_first(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             let new = watch_of(key, &object.record.version);
             if new != old {
+                if let Some(object) = self.objects.get_mut(key) {
+                    object.volatile().lost = true;
+                }
                 self.need_watch(new, None, step);
                 self.release_watch(&old, step);
             }

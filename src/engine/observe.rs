@@ -158,7 +158,7 @@ impl Engine {
         if self.judge(&live, &app, desired).1.is_some() {
             self.yield_to_tracked(&live, &app, step);
         }
-        let Some(object) = self.objects.get(&key) else { return };
+        let Some(object) = self.objects.get(&key) else { return self.find(live, list, step) };
         let (owner, tracked) = self.judge(&live, &object.record.app, object.record.desired);
         let Some(object) = self.objects.get_mut(&key) else { return };
         let told = object.see(live, owner);
@@ -200,12 +200,19 @@ impl Engine {
     /// has the claim. Which of them was rendered first does not matter.
     fn yield_to_tracked(&mut self, live: &LiveObject, app: &AppKey, step: &mut Step<'_>) {
         let heir = live.tracking.as_ref().and_then(|tracking| self.instances.get(&tracking.instance)).cloned();
-        let Some(heir) =
-            heir.filter(|heir| self.apps.get(heir).is_some_and(|heir| heir.claims.contains_key(&live.key)))
-        else {
+        let Some(heir) = heir.filter(|heir| heir != app && self.apps.contains_key(heir)) else { return };
+        let left_git = self.objects.get(&live.key).is_some_and(|object| object.record.desired.is_none());
+        let claimed = self.apps.get(&heir).is_some_and(|heir| heir.claims.contains_key(&live.key));
+        if !left_git && !claimed {
             return;
-        };
+        }
         let Some(mut owner) = self.apps.remove(app) else { return };
+        if left_git {
+            // Inherited, and dropped before it was made this one's: whoever it names decides about it.
+            self.forget(&mut owner, &live.key, step);
+            self.apps.insert(app.clone(), owner);
+            return;
+        }
         if let Some(object) = self.objects.get(&live.key)
             && let Some(claim) = object.claim(&live.key)
         {
@@ -215,7 +222,7 @@ impl Engine {
             owner.drop_from_sync(&live.key);
             owner.status.dirty = true;
             // The heir first: the owner's new claim is not to be served now.
-            self.hand_over_or_forget(&live.key, step);
+            self.hand_over(&live.key, Some(heir.clone()), step);
             owner.claims.insert(live.key.clone(), claim);
             self.remember(&mut owner, step);
             self.dirty.insert(heir);

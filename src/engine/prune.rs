@@ -137,6 +137,10 @@ impl Engine {
         if self.store_failed {
             return Err(Held::Stop("nothing is pruned, because the store can't be written; the log says why".into()));
         }
+        if !self.applications_listed {
+            // One that was not seen yet may desire what this one dropped.
+            return Err(Held::Wait("a prune waits until the Applications have been listed".into()));
+        }
         if !self.inventory_complete {
             return Err(Held::Wait(self.searching("a prune")));
         }
@@ -332,6 +336,10 @@ impl Engine {
         let finalizers = &app.observed.finalizers;
         let ours = |name: &String| name == RESOURCES_FINALIZER || name == RESOURCES_FINALIZER_BACKGROUND;
         if self.epoch.is_none() || app.left_alone().is_some() || !finalizers.iter().any(ours) {
+            return;
+        }
+        if !self.applications_listed {
+            app.waiting = Some("the deletion waits until the Applications have been listed".into());
             return;
         }
         if !self.inventory_complete {

@@ -10,7 +10,7 @@ use super::hash::Hash;
 use super::ids::{AppKey, ObjectKey, RepoKey, Revision};
 use super::record::{ObjectRecord, SourceRecord, StoreOp};
 use super::revision::{self, Refs};
-use super::state::{App, Object, RenderState, SyncPhase, Timer, watch_of};
+use super::state::{App, Object, Owner, RenderState, SyncPhase, Timer, watch_of};
 use super::step::{Engine, Step};
 use super::time::Instant;
 
@@ -262,6 +262,10 @@ impl Engine {
             app.inventory.insert(key.clone());
             let Some(object) = self.objects.get_mut(&key) else { continue };
             let left_now = object.record.desired.take().is_some();
+            if object.record.live.is_some() && object.owner() != Owner::Ours {
+                // Inherited, and never made this one's: it goes back to whom it names.
+                object.volatile().lost = true;
+            }
             let record = Box::new(object.record.clone());
             if self.claimed(&key) {
                 self.forget(app, &key, step);
@@ -319,6 +323,8 @@ impl Engine {
             }
             step.store_first(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
             if old != watch {
+                // The other version's watch may have shown it long ago, when nobody asked.
+                object.volatile().lost = true;
                 self.need_watch(watch, None, step);
                 self.release_watch(&old, step);
             }

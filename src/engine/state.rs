@@ -203,12 +203,12 @@ pub(super) struct StatusWrite {
     pub request: u64,
     /// It records the start of the sync, which goes on when it is confirmed.
     pub recording: bool,
-    /// What is written, without the objects; `None`: the status stays as it is.
-    pub status: Option<(Hash, ApplicationStatus)>,
     /// It removes `.operation`.
     pub clear_operation: bool,
     /// It removes the refresh annotation.
     pub clear_refresh: bool,
+    /// What is written, without the objects; `None`: the status stays as it is.
+    pub status: Option<(Hash, ApplicationStatus)>,
 }
 
 /// One repository.

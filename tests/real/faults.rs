@@ -201,5 +201,5 @@ fn a_file_of_values_is_no_manifest_and_a_kind_that_comes_later_is_synced_then() 
     );
     rig.refresh("later");
     rig.wait_well("later", first.as_str());
-    assert_eq!(rig.get(&target, &["gadgets", "g"])["spec"]["size"], 1);
+    assert_eq!(rig.get(&target, &["gadgets.later.example.com", "g"])["spec"]["size"], 1);
 }

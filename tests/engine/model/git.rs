@@ -1,6 +1,6 @@
 //! A repository whose commits say what each application desires.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use driftless::engine::desired::{DesiredObject, DesiredSet, RenderInputs};
@@ -87,6 +87,14 @@ impl Git {
             });
         }
         Some(set)
+    }
+
+    /// What a commit wants in a folder; nothing if that can't be rendered.
+    pub(crate) fn keys(&self, revision: &Revision, path: &str) -> BTreeSet<ObjectKey> {
+        match self.commits.get(revision).and_then(|commit| commit.get(path)) {
+            Some(Folder::Manifests(manifests)) => manifests.keys().cloned().collect(),
+            _ => BTreeSet::new(),
+        }
     }
 
     /// Answers a render request.

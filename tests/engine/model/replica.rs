@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use driftless::engine::Engine;
 use driftless::engine::effect::{Effect, Notice, Purpose};
 use driftless::engine::event::{Event, Leadership, RequestErrorReason, WatchEvent};
-use driftless::engine::ids::{AppKey, Epoch, Gvk, ObjectKey, Revision};
+use driftless::engine::ids::{AppKey, Epoch, Gvk, Revision};
 use driftless::engine::settings::EngineSettings;
 use driftless::engine::status::ApplicationStatus;
 use driftless::engine::time::Now;
@@ -81,10 +81,6 @@ pub(crate) struct Told {
     pub(crate) listing: bool,
     /// Revisions that the status of an Application recorded, as it was shown or written.
     pub(crate) recorded: BTreeSet<(AppKey, String)>,
-    /// Last rendering that was asked for, of each application.
-    pub(crate) asked: BTreeMap<AppKey, u64>,
-    /// Last successful rendering of each application.
-    pub(crate) rendered: BTreeMap<AppKey, (Revision, BTreeSet<ObjectKey>)>,
 }
 
 /// One replica.
@@ -125,16 +121,6 @@ impl Replica {
             notices: Vec::new(),
             effects: Vec::new(),
         };
-        // What the store had been told of renderings is as good as told now.
-        for (key, record) in &replica.store.applications {
-            if let Some(revision) = &record.revision {
-                let objects =
-                    replica.store.objects.iter().filter(|(_, object)| object.app == *key && object.desired.is_some());
-                let mut keys: BTreeSet<ObjectKey> = objects.map(|(key, _)| key.clone()).collect();
-                keys.extend(record.claims.iter().map(|claim| claim.key.clone()));
-                replica.told.rendered.insert(key.clone(), (revision.clone(), keys));
-            }
-        }
         replica.take(first);
         replica
     }
@@ -162,16 +148,7 @@ impl Replica {
                 }
                 self.told.listing = false;
             }
-            Event::Rendered { app, request, result: Ok(rendered) } if self.told.asked.get(app) == Some(request) => {
-                if let Some(set) = &rendered.desired {
-                    let keys = set.objects.iter().map(|object| object.key.clone()).collect();
-                    self.told.rendered.insert(app.clone(), (rendered.revision.clone(), keys));
-                } else if let Some((revision, _)) = self.told.rendered.get_mut(app) {
-                    revision.clone_from(&rendered.revision);
-                }
-            }
             Event::Application(app) => self.told.recorded.extend(recorded(&app.key, &app.status)),
-            Event::ApplicationGone(app) => drop(self.told.rendered.remove(app)),
             _ => {}
         }
     }
@@ -199,9 +176,6 @@ impl Replica {
                     if let Effect::WriteApplication(write) = effect {
                         let status = write.status.iter();
                         self.told.recorded.extend(status.flat_map(|status| recorded(&write.app, status)));
-                    }
-                    if let Effect::Render(job) = effect {
-                        self.told.asked.insert(job.app.clone(), job.request);
                     }
                     if matches!(effect, Effect::ListRefs { .. }) {
                         self.told.listing = self.told.epoch.is_some();

@@ -7,7 +7,7 @@ use driftless::engine::event::{
     ApplyOutcome, DeleteOutcome, Event, Inspection, Leadership, RenderFailure, RenderFailureReason, RequestError,
     RequestErrorReason, SourceError, Sweep,
 };
-use driftless::engine::ids::{Epoch, Gvk, ObjectKey};
+use driftless::engine::ids::{AppKey, Epoch, Gvk, ObjectKey};
 use driftless::engine::live::{Blame, LiveObject};
 use driftless::engine::settings::EngineSettings;
 use driftless::engine::time::{Instant, Now, Timestamp};
@@ -233,6 +233,11 @@ impl World {
         let Some((at, event)) = client.queue.pop_front() else { return Vec::new() };
         client.position = at.or(client.position);
         self.step(replica, Event::Watch { watch: watch.clone(), event })
+    }
+
+    /// The Application as it is now.
+    pub(crate) fn application(&self, name: &str) -> &driftless::engine::application::ObservedApplication {
+        &self.applications.all[&AppKey::new("argocd", name)]
     }
 }
 

@@ -62,17 +62,16 @@ impl Run {
         if replica.store.objects.get(&delete.key).is_none_or(|record| record.app != delete.app) {
             self.fail(&format!("{} is deleted and not in the durable inventory of its application", delete.key));
         }
-        for (app, (revision, keys)) in &replica.told.rendered {
+        for (app, record) in &replica.store.applications {
+            let Some(revision) = &record.revision else { continue };
+            let keys = self.world.git.keys(revision, &app.name);
             let deleting = self.world.applications.all.get(app).is_none_or(|app| app.deleting);
-            if keys.contains(&delete.key) && !(deleting && *app == delete.app) {
+            if keys.contains(&delete.key) && !deleting {
                 self.fail(&format!("{} is deleted, and {app} desires it at {revision:?}", delete.key));
             }
-        }
-        if let Some((revision, keys)) = replica.told.rendered.get(&delete.app)
-            && keys.is_empty()
-            && !self.world.applications.all.get(&delete.app).is_none_or(|app| app.deleting)
-        {
-            self.fail(&format!("{} is deleted because {revision:?} is empty", delete.key));
+            if keys.is_empty() && *app == delete.app && !deleting {
+                self.fail(&format!("{} is deleted because {revision:?} is empty", delete.key));
+            }
         }
     }
 

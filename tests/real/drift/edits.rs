@@ -14,8 +14,8 @@ pub(super) struct Edit {
 
 impl Edit {
     /// Whether the object has the values that Git wants in the end: the fields are others' all the same.
-    pub(super) const fn returns(&self) -> bool {
-        self.steps.len() > 1
+    pub(super) fn returns(&self) -> bool {
+        self.steps.len() > 1 || self.what == "managed fields stripped"
     }
 }
 
