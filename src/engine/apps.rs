@@ -11,7 +11,7 @@ use super::ids::{AppKey, GroupKind, ObjectKey, RepoKey, Revision};
 use super::options::app_options;
 use super::record::StoreOp;
 use super::repository::repo_key;
-use super::state::{App, Plan, RenderState, StatusState, Tally, watch_of};
+use super::state::{App, Plan, RenderState, StatusState, Tally};
 use super::status::Condition;
 use super::step::{Engine, Step};
 use super::time::Timestamp;
@@ -384,49 +384,6 @@ impl Engine {
         self.reassess_tracked(Some(&instance));
         step.store(StoreOp::DeleteApplication(key.clone()));
         self.changed.insert(key.clone());
-    }
-
-    /// Another application that claims the object becomes its owner; without one the object leaves the inventory. The
-    /// object's old owner has no part in it any more.
-    pub(super) fn hand_over_or_forget(&mut self, key: &ObjectKey, step: &mut Step<'_>) {
-        let heir = self.apps.iter().find(|(_, app)| app.claims.contains_key(key)).map(|(heir, _)| heir.clone());
-        self.hand_over(key, heir, step);
-    }
-
-    /// The heir, which has a claim, becomes the owner of the object; without one it leaves the inventory.
-    pub(super) fn hand_over(&mut self, key: &ObjectKey, heir: Option<AppKey>, step: &mut Step<'_>) {
-        let Some(object) = self.objects.get(key) else { return };
-        let old = watch_of(key, &object.record.version);
-        let Some(mut app) = heir.and_then(|heir| self.apps.remove(&heir)) else {
-            // The answer to a request under way finds nobody: its place is given back now.
-            if let Some(flight) = self.objects.remove(key).and_then(|object| object.flight) {
-                self.lanes.leave(flight);
-            }
-            step.store(StoreOp::DeleteObject(key.clone()));
-            self.release_watch(&old, step);
-            return;
-        };
-        if let Some(claim) = app.claims.remove(key)
-            && let Some(object) = self.objects.get_mut(key)
-        {
-            object.move_to(app.key());
-            object.record.adopt(&claim);
-            app.inventory.insert(key.clone());
-            object.counted = object.health();
-            app.tally.count(object.verdict, object.counted, 1);
-            step.store_first(StoreOp::PutObject(key.clone(), Box::new(object.record.clone())));
-            let new = watch_of(key, &object.record.version);
-            if new != old {
-                if let Some(object) = self.objects.get_mut(key) {
-                    object.volatile().lost = true;
-                }
-                self.need_watch(new, None, step);
-                self.release_watch(&old, step);
-            }
-            self.reassess_in(&mut app, key);
-            self.remember(&mut app, step);
-        }
-        self.apps.insert(app.key().clone(), app);
     }
 
     /// Writes the application's record, with its claims.

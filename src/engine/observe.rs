@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::desired::DesiredObject;
 use super::effect::Effect;
 use super::event::{RequestError, RequestErrorReason, Sweep, WatchEvent};
-use super::hash::Hash;
 use super::ids::{AppKey, GroupKind, Gvk, ObjectKey};
 use super::live::{LiveObject, Protection};
 use super::record::{LiveRecord, ObjectRecord, StoreOp};
@@ -77,7 +76,7 @@ impl Object {
     }
 
     /// What its application desires of it, as a claim.
-    fn claim(&self, key: &ObjectKey) -> Option<DesiredObject> {
+    pub(super) fn claim(&self, key: &ObjectKey) -> Option<DesiredObject> {
         let record = &self.record;
         let (version, stage, no_prune) = (record.version.clone(), record.stage, record.no_prune);
         record.desired.map(|hash| DesiredObject { key: key.clone(), version, hash, stage, no_prune })
@@ -171,64 +170,6 @@ impl Engine {
         } else if object.verdict == super::state::Verdict::Unknown {
             self.reassess(&key);
         }
-    }
-
-    /// Whose a live object is, seen from the application that has it in its inventory; and which instance its tracking id
-    /// names, where that is another one of this installation.
-    pub(super) fn judge(&self, live: &LiveObject, app: &AppKey, desired: Option<Hash>) -> (Owner, Option<Box<str>>) {
-        let instance = instance_name(app, &self.settings.control_namespace);
-        let owner = match owner_of(live, &self.settings.instance, &instance) {
-            // The stamp is of this very manifest, so nobody applied another one since: the tracking id was edited by hand,
-            // unless it names an application that there is.
-            Owner::OtherApplication
-                if live.stamp.is_some()
-                    && live.stamp == desired
-                    && live.tracking.as_ref().is_none_or(|tracking| {
-                        self.instances.get(&tracking.instance).is_none_or(|named| named == app)
-                    }) =>
-            {
-                Owner::Untracked
-            }
-            owner => owner,
-        };
-        let labelled = live.instance.as_deref() == Some(&*self.settings.instance);
-        let tracked = live.tracking.as_ref().filter(|_| labelled && owner == Owner::OtherApplication);
-        (owner, tracked.map(|tracking| Box::from(&*tracking.instance)))
-    }
-
-    /// Two applications desire the object, and it is the other one's by its tracking id: that one keeps it, and this one
-    /// has the claim. Which of them was rendered first does not matter.
-    fn yield_to_tracked(&mut self, live: &LiveObject, app: &AppKey, step: &mut Step<'_>) {
-        let heir = live.tracking.as_ref().and_then(|tracking| self.instances.get(&tracking.instance)).cloned();
-        let Some(heir) = heir.filter(|heir| heir != app && self.apps.contains_key(heir)) else { return };
-        let left_git = self.objects.get(&live.key).is_some_and(|object| object.record.desired.is_none());
-        let claimed = self.apps.get(&heir).is_some_and(|heir| heir.claims.contains_key(&live.key));
-        if !left_git && !claimed {
-            return;
-        }
-        let Some(mut owner) = self.apps.remove(app) else { return };
-        if left_git {
-            // Inherited, and dropped before it was made this one's: whoever it names decides about it.
-            self.forget(&mut owner, &live.key, step);
-            self.apps.insert(app.clone(), owner);
-            return;
-        }
-        if let Some(object) = self.objects.get(&live.key)
-            && let Some(claim) = object.claim(&live.key)
-        {
-            owner.tally.count(object.verdict, object.counted, -1);
-            owner.inventory.remove(&live.key);
-            owner.attention.remove(&live.key);
-            owner.drop_from_sync(&live.key);
-            owner.status.dirty = true;
-            // The heir first: the owner's new claim is not to be served now.
-            self.hand_over(&live.key, Some(heir.clone()), step);
-            owner.claims.insert(live.key.clone(), claim);
-            self.remember(&mut owner, step);
-            self.dirty.insert(heir);
-        }
-        self.dirty.insert(app.clone());
-        self.apps.insert(app.clone(), owner);
     }
 
     /// An object with our label that is in no inventory: what another replica applied, or a store that was lost knew. It

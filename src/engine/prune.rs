@@ -1,4 +1,4 @@
-//! Deleting: what left Git, and what a deleted Application takes with it. Every rule that forbids a delete is here.
+//! Deleting what left Git. Every rule that forbids a prune is here.
 //!
 //! The rules are those of the prune-safety list of the API server reference (3.3) and of DESIGN sections 5 and 7; each has
 //! a test in `tests/engine/prune.rs`.
@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::application::{ALLOW_PRUNE, RESOURCES_FINALIZER, RESOURCES_FINALIZER_BACKGROUND};
+use super::application::{ALLOW_PRUNE, RESOURCES_FINALIZER_BACKGROUND};
 use super::effect::{Delete, Effect};
 use super::event::{DeleteOutcome, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
@@ -215,15 +215,10 @@ impl Engine {
     }
 
     /// Why something waits for a sweep.
-    fn searching(&self, what: &str) -> String {
+    pub(super) fn searching(&self, what: &str) -> String {
         let why =
             self.sweep_error.as_ref().map(|error| format!("; the last search failed: {error}")).unwrap_or_default();
         format!("{what} waits until every kind was searched for objects of this installation{why}")
-    }
-
-    /// Whether another application desires the object.
-    pub(super) fn claimed(&self, key: &ObjectKey) -> bool {
-        self.apps.values().any(|app| app.claims.contains_key(key))
     }
 
     pub(super) fn desired_uids(&self, app: &App) -> BTreeSet<Arc<str>> {
@@ -235,7 +230,7 @@ impl Engine {
     }
 
     /// Sends a delete. `false`: there is no place for it now.
-    fn delete(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) -> bool {
+    pub(super) fn delete(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) -> bool {
         let now = step.now.instant;
         let (Some(object), Some(epoch)) = (self.objects.get_mut(key), self.epoch) else { return false };
         if object.flight.is_some() {
@@ -328,54 +323,6 @@ impl Engine {
         self.reassess(key);
         self.dirty.insert(owner);
     }
-
-    /// A deleted Application with Argo CD's finalizer deletes its objects first, and keeps the finalizer until they are
-    /// gone. Without the finalizer they stay.
-    pub(super) fn advance_teardown(&mut self, app: &mut App, step: &mut Step<'_>) {
-        app.sync = None;
-        let finalizers = &app.observed.finalizers;
-        let ours = |name: &String| name == RESOURCES_FINALIZER || name == RESOURCES_FINALIZER_BACKGROUND;
-        if self.epoch.is_none() || app.left_alone().is_some() || !finalizers.iter().any(ours) {
-            return;
-        }
-        if !self.applications_listed {
-            app.waiting = Some("the deletion waits until the Applications have been listed".into());
-            return;
-        }
-        if !self.inventory_complete {
-            app.waiting = Some(self.searching("the deletion"));
-            return;
-        }
-        let keys: Vec<ObjectKey> = app.inventory.iter().cloned().collect();
-        let mut remaining = 0usize;
-        for key in keys {
-            let Some(object) = self.objects.get(&key) else { continue };
-            let watch = self.watches.get(&watch_of(&key, &object.record.version));
-            let kept = app.plan.as_ref().is_ok_and(|plan| plan.options.no_delete);
-            let fate = teardown_fate(&key, object, watch, kept || self.claimed(&key));
-            match fate {
-                Fate::Leave => self.forget(app, &key, step),
-                Fate::Look => {
-                    remaining += 1;
-                    self.look(&key, step);
-                }
-                Fate::Wait => {
-                    remaining += 1;
-                    self.look_in_turn(&key, step);
-                }
-                Fate::Delete => {
-                    remaining += 1;
-                    self.delete(app, &key, step);
-                }
-            }
-        }
-        app.waiting = (remaining > 0).then(|| format!("the deletion waits for {remaining} objects to be gone"));
-        if remaining == 0 {
-            app.status.release = true;
-            app.status.urgent = true;
-            app.status.dirty = true;
-        }
-    }
 }
 
 /// Condition of a prune that waits for a person.
@@ -387,43 +334,4 @@ enum Held {
     Wait(String),
     /// Somebody has to say that it is meant.
     Stop(String),
-}
-
-/// What becomes of an object of an Application that is being deleted.
-#[derive(Debug, PartialEq, Eq)]
-enum Fate {
-    /// It is gone, protected, not proven ours, or another application desires it.
-    Leave,
-    /// Find out whether it is there.
-    Look,
-    /// It is on its way out, or a request is under way.
-    Wait,
-    /// Delete it.
-    Delete,
-}
-
-fn teardown_fate(key: &ObjectKey, object: &Object, watch: Option<&Watch>, claimed: bool) -> Fate {
-    if object.flight.is_some() {
-        return Fate::Wait;
-    }
-    if object.volatile.as_ref().is_some_and(|volatile| volatile.lost) {
-        return Fate::Look;
-    }
-    let definition = &*key.group == "apiextensions.k8s.io" && &*key.kind == "CustomResourceDefinition";
-    let told =
-        watch.is_some_and(|watch| !watch.listing && matches!(watch.state, WatchState::Synced | WatchState::Unserved));
-    match &object.record.live {
-        None if told => Fate::Leave,
-        None => Fate::Wait,
-        Some(live) => {
-            let kept = definition || claimed || Protection::from_bits(live.protection).no_delete;
-            if kept || !live.ours || object.owner() != Owner::Ours {
-                Fate::Leave
-            } else if object.deleting() {
-                Fate::Wait
-            } else {
-                Fate::Delete
-            }
-        }
-    }
 }
