@@ -48,7 +48,7 @@ impl Default for EngineSettings {
             prune_share_minimum: 10,
             prune_wait: Duration::from_secs(60),
             contest: ContestLimits::default(),
-            status_delay: Duration::from_millis(500),
+            status_delay: Duration::from_secs(1),
             retry: (Duration::from_secs(1), Duration::from_secs(300)),
         }
     }
