@@ -39,6 +39,17 @@ pub(crate) struct Agent {
     pub(crate) started: Instant,
 }
 
+/// Memory in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// Resident, with the pages of the program's file.
+    pub(crate) resident: f64,
+    /// The same at its highest.
+    pub(crate) highest: f64,
+    /// Resident, without the program: what it has allocated.
+    pub(crate) anonymous: f64,
+}
+
 /// Requests by verb and resource.
 pub(crate) type Requests = BTreeMap<(String, String), u64>;
 
@@ -143,15 +154,15 @@ impl Agent {
         Ok(())
     }
 
-    /// Resident memory in bytes: now, and at its highest.
-    pub(crate) fn memory(&self) -> anyhow::Result<(f64, f64)> {
+    /// Its memory now.
+    pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let of = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
             let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
             kilobytes.map(|kilobytes| kilobytes * 1024.0).with_context(|| format!("no {name} in /proc"))
         };
-        Ok((of("VmRSS:")?, of("VmHWM:")?))
+        Ok(Memory { resident: of("VmRSS:")?, highest: of("VmHWM:")?, anonymous: of("RssAnon:")? })
     }
 
     /// The end of its log.

@@ -8,6 +8,8 @@ use crate::runtime::settings::{Settings, Surroundings};
 
 /// Most threads for blocking work (Git, rendering, the store) at the same time.
 const MAX_BLOCKING_THREADS: usize = 64;
+/// A thread for blocking work that has none for so long ends: each keeps memory of its own.
+const IDLE_THREAD: std::time::Duration = std::time::Duration::from_secs(2);
 
 pub(super) fn run(mut settings: Settings) -> Result<ExitCode, CommandError> {
     settings.surroundings = Surroundings::detect();
@@ -23,6 +25,7 @@ pub(super) fn run(mut settings: Settings) -> Result<ExitCode, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .thread_keep_alive(IDLE_THREAD)
         .thread_name("driftless")
         .build()
         .map_err(|error| CommandError::failure(format_args!("threads can't be started: {error}")))?;
