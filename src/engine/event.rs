@@ -8,7 +8,7 @@ use super::desired::{DesiredSet, RenderInputs};
 use super::hash::Hash;
 use super::ids::{AppKey, Epoch, GroupKind, Gvk, ObjectKey, RepoKey, Revision};
 use super::live::{Blame, LiveObject};
-use super::revision::Refs;
+use super::revision::{Ancestry, Refs};
 
 /// One input of [`super::Engine::step`].
 #[derive(Clone, Debug)]
@@ -36,6 +36,17 @@ pub enum Event {
         request: u64,
         /// What came out.
         result: Result<Rendered, RenderFailure>,
+    },
+    /// Answer to [`super::effect::Effect::Trace`].
+    Traced {
+        /// Application.
+        app: AppKey,
+        /// The older commit.
+        since: Revision,
+        /// The newer one.
+        revision: Revision,
+        /// How they stand to each other, or why the repository can't be asked.
+        result: Result<Ancestry, SourceError>,
     },
     /// The kinds that the API server serves were read anew.
     Discovered {
@@ -175,6 +186,8 @@ pub struct Rendered {
     pub desired: Option<Arc<DesiredSet>>,
     /// What was read.
     pub inputs: Arc<RenderInputs>,
+    /// How the commit stands to the one that [`super::effect::Render::since`] named, as far as that was at hand.
+    pub since: Option<(Revision, Ancestry)>,
 }
 
 /// Why a rendering has no result. Nothing is deleted or applied because of it.

@@ -155,6 +155,7 @@ impl Engine {
             Event::Leadership(leadership) => self.leadership(leadership, step),
             Event::Refs { repo, result } => self.refs(&repo, result, step),
             Event::Rendered { app, request, result } => self.rendered(&app, request, result, step),
+            Event::Traced { app, since, revision, result } => self.traced(&app, &since, &revision, result, step),
             Event::Discovered { kinds } => self.discovered(kinds),
             Event::Watch { watch, event } => self.watch_event(&watch, event, step),
             Event::Applied { key, desired, outcome } => self.applied(&key, desired, outcome, step),

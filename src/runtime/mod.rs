@@ -308,6 +308,7 @@ impl Agent {
             prune_share_percent: sync.prune_guard_percent as usize,
             prune_share_minimum: sync.prune_guard_min_objects as usize,
             prune_wait: sync.prune_wait,
+            rewrite_guard: git.git_history_depth > 0,
             contest: self.settings.contest_limits(),
             ..EngineSettings::default()
         }

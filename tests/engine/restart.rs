@@ -84,7 +84,8 @@ impl World {
             no_prune: false,
         };
         let set = DesiredSet { objects: desired.iter().map(object).collect(), warnings: Vec::new() };
-        let rendered = Rendered { revision: revision(), desired: Some(Arc::new(set)), inputs: Arc::default() };
+        let rendered =
+            Rendered { revision: revision(), desired: Some(Arc::new(set)), inputs: Arc::default(), since: None };
         self.step(Event::Rendered { app, request, result: Ok(rendered) });
     }
 

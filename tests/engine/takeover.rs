@@ -149,7 +149,7 @@ impl Bench {
             no_prune: false,
         };
         let desired = Some(Arc::new(DesiredSet { objects: vec![map], ..DesiredSet::default() }));
-        let rendered = Rendered { revision: id, desired, inputs: Arc::new(RenderInputs::default()) };
+        let rendered = Rendered { revision: id, desired, inputs: Arc::new(RenderInputs::default()), since: None };
         self.step(Event::Rendered { app: self.app.key.clone(), request, result: Ok(rendered) })
     }
 
