@@ -9,6 +9,7 @@ use super::hash::Hash;
 use super::ids::{AppKey, Epoch, GroupKind, Gvk, ObjectKey, RepoKey, Revision};
 use super::live::{Blame, LiveObject};
 use super::revision::{Ancestry, Refs};
+use super::time::Instant;
 
 /// One input of [`super::Engine::step`].
 #[derive(Clone, Debug)]
@@ -59,6 +60,8 @@ pub enum Event {
         watch: Gvk,
         /// What.
         event: WatchEvent,
+        /// When its bytes arrived, where it is of an object on the stream: for those who measure.
+        arrived: Option<Instant>,
     },
     /// Answer to [`super::effect::Effect::Apply`].
     Applied {

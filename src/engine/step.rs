@@ -157,7 +157,7 @@ impl Engine {
             Event::Rendered { app, request, result } => self.rendered(&app, request, result, step),
             Event::Traced { app, since, revision, result } => self.traced(&app, &since, &revision, result, step),
             Event::Discovered { kinds } => self.discovered(kinds),
-            Event::Watch { watch, event } => self.watch_event(&watch, event, step),
+            Event::Watch { watch, event, arrived: _ } => self.watch_event(&watch, event, step),
             Event::Applied { key, desired, outcome } => self.applied(&key, desired, outcome, step),
             Event::Deleted { key, outcome } => self.deleted(&key, outcome, step),
             Event::Looked { key, result } => self.looked(&key, result, step),

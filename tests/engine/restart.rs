@@ -48,7 +48,7 @@ impl World {
     }
 
     fn watch(&mut self, event: WatchEvent) -> Vec<Effect> {
-        self.step(Event::Watch { watch: maps(), event })
+        self.step(Event::Watch { watch: maps(), event, arrived: None })
     }
 
     /// The Lease is won, the Applications are listed, the repository names the revision, which is rendered if that is asked.

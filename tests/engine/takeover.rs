@@ -160,7 +160,7 @@ impl Bench {
     }
 
     fn watch(&mut self, event: WatchEvent) -> Vec<Effect> {
-        self.step(Event::Watch { watch: kind(), event })
+        self.step(Event::Watch { watch: kind(), event, arrived: None })
     }
 
     /// The first list of the watch.

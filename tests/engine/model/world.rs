@@ -238,7 +238,7 @@ impl World {
         client.fetch(watch, &self.cluster);
         let Some((at, event)) = client.queue.pop_front() else { return Vec::new() };
         client.position = at.or(client.position);
-        self.step(replica, Event::Watch { watch: watch.clone(), event })
+        self.step(replica, Event::Watch { watch: watch.clone(), event, arrived: None })
     }
 
     /// The Application as it is now.
