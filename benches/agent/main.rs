@@ -52,13 +52,21 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    let (bare, rest): (Vec<Phase>, Vec<Phase>) = options.phases().into_iter().partition(|phase| *phase == Phase::Bare);
+    for phase in bare {
+        println!("{phase}: begins, load {}", stats::load());
+        phases::bare::run(options, report).await?;
+    }
+    if rest.is_empty() {
+        return Ok(());
+    }
     let mut rig = Rig::start(options).await?;
     report.server(rig.version().await?);
-    for phase in options.phases() {
+    for phase in rest {
         let begun = Instant::now();
         println!("{phase}: begins, load {}", stats::load());
         let result = match phase {
-            Phase::Bare => phases::bare::run(&mut rig, report).await,
+            Phase::Bare => unreachable!("it has run before, on control planes of its own"),
             Phase::Cold => phases::cold::run(&mut rig, report).await,
             Phase::Idle => phases::idle::run(&mut rig, report).await,
             Phase::Edit => phases::edits::one_by_one(&mut rig, report).await,

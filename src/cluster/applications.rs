@@ -40,8 +40,8 @@ const WATCH_SECONDS: u32 = 60;
 /// A failure so long after the one before counts as the first.
 const CALM: Duration = Duration::from_secs(60);
 
-/// Whether the status of Applications is written through `/status`; that is so with our definition, and not with Argo
-/// CD's. `None`: Applications are not served.
+/// Whether the status of Applications is written through `/status`; that is so neither with Argo CD's definition nor with
+/// ours. `None`: Applications are not served.
 pub fn status_subresource(discovery: &Discovery) -> Option<bool> {
     discovery.resource(&Gvk::new(GROUP, VERSION, KIND)).map(|resource| resource.has_status)
 }

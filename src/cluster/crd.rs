@@ -2,7 +2,8 @@
 //!
 //! A cluster where Argo CD is installed has a definition of its own, which works as well; this one is for the others.
 //! It keeps every field that Argo CD knows and Driftless doesn't (`x-kubernetes-preserve-unknown-fields`), so that
-//! moving over in either direction loses nothing.
+//! moving over in either direction loses nothing. Like Argo CD's it has no status subresource: what is said of an operation
+//! or a refresh, and its removal, are one write, which is stored as a whole or not at all.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -61,7 +62,6 @@ pub fn application_crd() -> Value {
                     {"name": "Revision", "type": "string", "jsonPath": ".status.sync.revision", "priority": 10},
                     {"name": "Project", "type": "string", "jsonPath": ".spec.project", "priority": 10},
                 ],
-                "subresources": {"status": {}},
                 "schema": {"openAPIV3Schema": schema},
             }],
         },
@@ -158,6 +158,6 @@ mod tests {
         let columns: Vec<_> =
             version["additionalPrinterColumns"].as_array().unwrap().iter().map(|c| &c["name"]).collect();
         assert_eq!(columns, ["Sync Status", "Health Status", "Revision", "Project"]);
-        assert!(version["subresources"]["status"].is_object());
+        assert!(version.get("subresources").is_none());
     }
 }

@@ -19,8 +19,8 @@ use crate::engine::ids::Gvk;
 
 /// Writes an Application and returns its new resource version. `Conflict` if it changed since `write.resource_version`.
 ///
-/// Argo CD's own CRD has no status subresource, and everything is one patch. With one (`has_status_subresource`) the
-/// status goes first: an operation is in the status before it leaves the spec. If the second patch fails, its error is
+/// Argo CD's definition has no status subresource, nor has ours, and everything is one patch. With one
+/// (`has_status_subresource`) the status goes first: an operation is in the status before it leaves the spec. If the second patch fails, its error is
 /// returned, and the watch shows what the first one wrote.
 pub async fn write_application(
     client: &Client,

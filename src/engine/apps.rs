@@ -244,6 +244,9 @@ impl Engine {
             return;
         }
         app.observed = observed;
+        if app.status.conflict.take_if(|conflict| *conflict < app.observed.resource_version).is_some() {
+            app.status.not_before = None;
+        }
         app.follow(leads);
         app.take_status();
         self.plan_anew(&mut app, step);

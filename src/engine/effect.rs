@@ -253,6 +253,8 @@ pub struct WriteApplication {
     pub remove_annotation: Option<&'static str>,
     /// Remove our finalizers: the objects are gone.
     pub remove_finalizers: bool,
+    /// After a conflict, read the Application: the last write met one as well, and no watch has shown anything newer since.
+    pub reread: bool,
     /// Fencing.
     pub epoch: Epoch,
 }

@@ -84,11 +84,12 @@ impl Engine {
         finished: Option<Timestamp>,
     ) {
         let Some(sync) = &app.sync else { return };
-        let resources = sync
+        let mut resources: Vec<_> = sync
             .results
             .iter()
             .filter_map(|(key, result)| Some(super::report::resource_result(key, self.objects.get(key)?, result)))
             .collect();
+        resources.shrink_to_fit();
         app.operation = Some(Arc::new(OperationState {
             operation: sync.operation.clone(),
             phase: phase.into(),

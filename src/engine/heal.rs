@@ -51,14 +51,7 @@ impl Engine {
             // What its list will tell in a moment need not be read object by object.
             Verdict::Unknown
                 if !told && object.volatile.as_ref().is_none_or(|known| known.managed_fields.is_none()) => {}
-            Verdict::Unknown => {
-                // A heal that follows needs them as well.
-                let managed_fields = object.volatile.as_ref().and_then(|volatile| volatile.managed_fields.clone());
-                self.inspect(app, key, step);
-                if let Some(object) = self.objects.get_mut(key).filter(|_| managed_fields.is_some()) {
-                    object.volatile().managed_fields = managed_fields;
-                }
-            }
+            Verdict::Unknown => self.inspect(app, key, step),
             Verdict::Drifted => self.drifted(app, key, heals, step),
             Verdict::Missing | Verdict::OutOfSync if was_applied => {
                 self.drifted(app, key, heals, step);
@@ -125,8 +118,11 @@ impl Engine {
                 self.tell_drift(app, key, DELETED, step);
             }
         } else if object.volatile().found_drifted == version {
-            // Whose our fields are is known. Their values may be as Git wants them: edited and edited back.
-            self.weigh(app, key, step);
+            // Whose our fields are is known. Their values may be as Git wants them: edited and edited back. Where a heal
+            // is only waited for, that makes no difference to it.
+            if !app.plan.as_ref().is_ok_and(|plan| plan.self_heal()) {
+                self.weigh(app, key, step);
+            }
         } else if object.volatile().managed_fields.is_some() {
             self.inspect(app, key, step);
         } else {
@@ -142,7 +138,11 @@ impl Engine {
         if matches!(object.owner(), Owner::OtherApplication | Owner::OtherInstallation) {
             return;
         }
-        let Some(managed_fields) = object.volatile().managed_fields.take() else {
+        // A heal that follows needs them as well.
+        let kept = object.verdict == Verdict::Unknown || app.plan.as_ref().is_ok_and(|plan| plan.self_heal());
+        let volatile = object.volatile();
+        let managed_fields = if kept { volatile.managed_fields.clone() } else { volatile.managed_fields.take() };
+        let Some(managed_fields) = managed_fields else {
             return self.look(key, step);
         };
         let Some(manifest) = app.manifest(hash) else { return };
@@ -260,6 +260,8 @@ impl super::state::Object {
                 volatile.drift = None;
             }
         }
+        // Most objects have nothing to remember.
+        self.volatile.take_if(|volatile| **volatile == Default::default());
     }
 }
 

@@ -82,7 +82,7 @@ pub(super) enum Flight {
 }
 
 /// What is known of an object beyond its durable record, where there is anything to know.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Volatile {
     /// Whose it is.
     pub owner: Owner,

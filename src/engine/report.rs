@@ -149,6 +149,7 @@ impl Engine {
             clear_operation,
             remove_annotation: clear_refresh.then_some(REFRESH),
             remove_finalizers: app.status.release,
+            reread: app.status.conflict == Some(app.observed.resource_version),
             epoch,
         })));
     }
@@ -216,10 +217,13 @@ impl Engine {
         if !app.status.proven {
             app.adopt_status();
         }
-        // After a conflict the watch brings the newer state, mostly before this wait is over.
         app.failures = app.failures.saturating_add(1);
         let wait = match error.reason {
-            RequestErrorReason::Conflict => self.settings.status_delay.min(self.retry_delay(app.failures)),
+            // The watch brings the newer state, mostly before this wait is over, and ends it.
+            RequestErrorReason::Conflict => {
+                app.status.conflict = Some(app.observed.resource_version);
+                self.settings.status_delay.min(self.retry_delay(app.failures))
+            }
             _ => self.retry_delay(app.failures),
         };
         app.status.not_before = Some(step.now.instant + wait);
@@ -348,18 +352,19 @@ fn resource(key: &ObjectKey, object: &Object) -> ResourceStatus {
 /// One line of a sync's result.
 pub(super) fn resource_result(key: &ObjectKey, object: &Object, result: &ObjectResult) -> ResourceResult {
     ResourceResult {
-        group: key.group.to_string(),
-        version: object.record.version.to_string(),
-        kind: key.kind.to_string(),
-        namespace: key.namespace.to_string(),
-        name: key.name.to_string(),
+        group: key.group.clone(),
+        version: object.record.version.clone(),
+        kind: key.kind.clone(),
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
         status: result.status.into(),
         message: result.message.as_deref().map(str::to_owned),
         sync_phase: "Sync".into(),
     }
 }
 
-/// Hash of all that a status says.
+/// Hash of all that a status says. Two of them are compared with each other only, so that the order in which the type has
+/// its fields will do.
 pub(super) fn status_hash(status: &ApplicationStatus) -> super::hash::Hash {
-    super::apps::hash_of(&serde_json::to_value(status).unwrap_or_default())
+    super::hash::Hash::of(&serde_json::to_vec(status).unwrap_or_default())
 }

@@ -51,7 +51,7 @@ impl Default for EngineSettings {
             prune_wait: Duration::from_secs(60),
             rewrite_guard: true,
             contest: ContestLimits::default(),
-            status_delay: Duration::from_millis(500),
+            status_delay: Duration::from_secs(1),
             retry: (Duration::from_secs(1), Duration::from_secs(300)),
         }
     }

@@ -181,6 +181,8 @@ pub(super) struct StatusState {
     pub urgent: bool,
     /// A write failed: not before.
     pub not_before: Option<Instant>,
+    /// The resource version that the last write met a conflict with.
+    pub conflict: Option<u64>,
     /// The write under way.
     pub in_flight: Option<StatusWrite>,
     /// Hash of the status that the cluster has.

@@ -1,5 +1,6 @@
 //! `status` of an Application, with Argo CD's names, in the part that Driftless writes and reads back.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -161,27 +162,28 @@ pub struct SyncResult {
     pub resources: Vec<ResourceResult>,
 }
 
+// There are as many of these as there are objects: they share the names with the objects' keys.
 /// What a sync did to one object.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceResult {
     /// API group.
-    pub group: String,
+    pub group: Arc<str>,
     /// API version.
-    pub version: String,
+    pub version: Arc<str>,
     /// Kind.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// Namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name.
-    pub name: String,
+    pub name: Arc<str>,
     /// `Synced`, `SyncFailed`, `Pruned` or `PruneSkipped`.
-    pub status: String,
+    pub status: Cow<'static, str>,
     /// Server's message, redacted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Always `Sync` until hooks are supported.
-    pub sync_phase: String,
+    pub sync_phase: Cow<'static, str>,
 }
 
 /// One entry of `status.history`.

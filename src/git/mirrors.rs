@@ -11,6 +11,7 @@ use gix::ObjectId;
 use super::credentials::Credentials;
 use super::deepen;
 use super::fault::Fault;
+use super::http::Clients;
 use super::limits::GitLimits;
 use super::local;
 use super::location::{self, Location};
@@ -36,13 +37,14 @@ pub struct Mirrors {
     root: PathBuf,
     limits: GitLimits,
     ssh: SshSettings,
+    http: Clients,
     open: Mutex<HashMap<RepoKey, Arc<Mirror>>>,
 }
 
 impl Mirrors {
     /// Mirrors below `root`, which is created when the first one is needed.
     pub fn new(root: PathBuf, limits: GitLimits) -> Self {
-        Self { root, limits, ssh: SshSettings::default(), open: Mutex::default() }
+        Self { root, limits, ssh: SshSettings::default(), http: Clients::default(), open: Mutex::default() }
     }
 
     /// Calls the `ssh` program with these settings.
@@ -154,7 +156,14 @@ impl Mirrors {
     }
 
     fn remote<'a>(&'a self, location: &'a Location, credentials: &'a Credentials, watch: Watch<'a>) -> Remote<'a> {
-        Remote { location, credentials, ssh: &self.ssh, max_transfer: self.limits.max_transfer, watch }
+        Remote {
+            location,
+            credentials,
+            ssh: &self.ssh,
+            http: &self.http,
+            max_transfer: self.limits.max_transfer,
+            watch,
+        }
     }
 
     /// A local repository that may be read: not one of the mirrors, whose credentials the reader may not have.

@@ -11,7 +11,7 @@ use gix::protocol::transport::client::git::blocking_io::Connection;
 
 use super::credentials::Credentials;
 use super::fault::{Fault, causes, detail};
-use super::http::{Backend, Session};
+use super::http::{Backend, Clients, Session};
 use super::location::Location;
 use super::protocol::{self, Depth, Destination};
 use super::ssh::{Process, SshSettings};
@@ -26,6 +26,7 @@ pub(super) struct Remote<'a> {
     pub(super) location: &'a Location,
     pub(super) credentials: &'a Credentials,
     pub(super) ssh: &'a SshSettings,
+    pub(super) http: &'a Clients,
     pub(super) max_transfer: u64,
     pub(super) watch: Watch<'a>,
 }
@@ -59,7 +60,7 @@ impl Remote<'_> {
         self.watch.check()?;
         match self.location {
             Location::Http { url, .. } => {
-                let session = Rc::new(Session::new(url, self.credentials, limit, self.watch)?);
+                let session = Rc::new(Session::new(self.http, url, self.credentials, limit, self.watch)?);
                 let parsed = gix::url::parse(url.as_str()).map_err(|error| Fault::Url(detail(&causes(&error))))?;
                 let mut transport = HttpTransport::new_http(Backend(Rc::clone(&session)), parsed, Protocol::V2, false);
                 let answer = perform(&mut transport, ask);

@@ -221,7 +221,8 @@ impl Executor {
         let writing = self.writes.enter();
         let result = write_application(&self.client, &self.context.write, subresource, effect).await;
         drop(writing);
-        if result.as_ref().is_err_and(|error| error.reason == RequestErrorReason::Conflict)
+        if effect.reread
+            && result.as_ref().is_err_and(|error| error.reason == RequestErrorReason::Conflict)
             && let Some(observed) = read_application(&self.client, &self.context.write, effect).await
         {
             // It comes before the answer: the engine decides anew on what it is now.

@@ -56,9 +56,9 @@ pub struct StoreOptions {
 }
 
 impl Default for StoreOptions {
-    /// 16 MiB, 10,000 entries, 10 s.
+    /// 4 MiB, 10,000 entries, 10 s.
     fn default() -> Self {
-        Self { cache_bytes: 16 << 20, audit_entries: 10_000, lock_wait: Duration::from_secs(10) }
+        Self { cache_bytes: 4 << 20, audit_entries: 10_000, lock_wait: Duration::from_secs(10) }
     }
 }
 

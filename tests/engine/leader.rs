@@ -1,10 +1,12 @@
 //! Epochs, and what a restart and a take-over may do.
 
-use driftless::engine::effect::Effect;
+use driftless::engine::effect::{Effect, Purpose};
+use driftless::engine::event::RequestErrorReason;
 use driftless::engine::ids::Epoch;
 use driftless::engine::record::StoreOp;
 
 use super::harness::{Rig, applied, applies, config_map, deletes, writes};
+use super::model::replica::Request;
 
 #[test]
 fn a_settled_restart_asks_for_its_watches_only() {
@@ -94,4 +96,49 @@ fn a_sync_that_was_cut_off_goes_on_where_it_was() {
     assert_eq!(applied(&rig.effects()), ["two"]);
     let state = rig.world.application("a").status.operation_state.clone().unwrap();
     assert_eq!((state.phase.as_str(), &state.started_at), ("Succeeded", &started));
+}
+
+#[test]
+fn drift_that_a_standby_has_seen_is_put_back_by_one_apply_once_it_leads() {
+    let mut rig = Rig::synced(&["one"]);
+    rig.world.elect(None);
+    rig.run();
+    rig.world.cluster.edit(&config_map("one"), |_| {});
+    rig.run();
+    rig.effects();
+    rig.world.elect(Some(0));
+    rig.run();
+    let effects = rig.effects();
+    let sent = applies(&effects);
+    assert_eq!(sent.len(), 1, "{sent:#?}");
+    // With what is needed to tell who changed it: the executor would read it else.
+    assert!(matches!(&sent[0].purpose, Purpose::Heal { managed_fields: Some(_) }), "{sent:#?}");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Look { .. })));
+    assert!(rig.is_desired("a", &config_map("one")));
+}
+
+#[test]
+fn a_conflict_is_answered_by_the_watch_and_by_a_read_where_the_watch_is_late() {
+    let mut rig = Rig::synced(&["one"]);
+    rig.change("a", |app| {
+        app.annotations.insert("argocd.argoproj.io/refresh".into(), "normal".into());
+    });
+    let write = |effect: &Effect| matches!(effect, Effect::WriteApplication(_));
+    let rereads = |request: &Request| matches!(&request.effect, Effect::WriteApplication(write) if write.reread);
+    let first = rig.run_until(write);
+    assert!(!rereads(&first));
+    rig.refuse(&first, RequestErrorReason::Conflict);
+    // The watch shows nothing: the next conflict is looked into.
+    let second = rig.run_until(write);
+    assert!(rereads(&second));
+    rig.refuse(&second, RequestErrorReason::Conflict);
+    // Now it does, and nothing is waited for any more.
+    rig.change("a", |app| {
+        app.annotations.insert("example.com/note".into(), "edited".into());
+    });
+    rig.run_now();
+    let effects = rig.effects();
+    let last = *writes(&effects).last().unwrap();
+    assert!(!last.reread && last.remove_annotation.is_some());
+    assert!(!rig.world.application("a").annotations.contains_key("argocd.argoproj.io/refresh"));
 }

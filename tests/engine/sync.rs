@@ -125,7 +125,7 @@ fn an_object_that_fails_does_not_stop_its_neighbours() {
     assert!(rig.is_live("two") && !rig.is_live("one"));
     assert_eq!(rig.phase("a"), "Failed");
     let result = rig.world.application("a").status.operation_state.clone().unwrap().sync_result.clone().unwrap();
-    let statuses: Vec<_> = result.resources.iter().map(|one| (one.name.as_str(), one.status.as_str())).collect();
+    let statuses: Vec<_> = result.resources.iter().map(|one| (&*one.name, &*one.status)).collect();
     assert_eq!(statuses, [("one", "SyncFailed"), ("two", "Synced")]);
     rig.effects();
     rig.poll();

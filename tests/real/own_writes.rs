@@ -80,6 +80,7 @@ impl<'c> Application<'c> {
             clear_operation: true,
             remove_annotation: Some("argocd.argoproj.io/refresh"),
             remove_finalizers: true,
+            reread: false,
             epoch: EPOCH,
         }
     }

@@ -24,7 +24,6 @@ fn an_application_that_argo_cd_serves_is_left_alone_until_it_is_said() {
     rig.plane.kubectl(&[
         "apply",
         "--server-side",
-        "--subresource=status",
         "--field-manager=argocd-application-controller",
         "-f",
         file.path().to_str().unwrap(),

@@ -22,6 +22,7 @@ fn write() -> WriteApplication {
         clear_operation: false,
         remove_annotation: None,
         remove_finalizers: false,
+        reread: false,
         epoch: EPOCH,
     }
 }

@@ -2,6 +2,7 @@
 //! received is bounded, and credentials are sent to one origin only.
 
 mod backend;
+mod clients;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -15,16 +16,14 @@ use super::fault::{Fault, causes, detail};
 use super::watch::Watch;
 
 pub(super) use backend::Backend;
+pub(super) use clients::Clients;
 
 /// Redirects that are followed for one request.
 const MAX_REDIRECTS: usize = 5;
-/// Longest wait for a connection.
-const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// One conversation with one server.
 pub(super) struct Session<'a> {
-    /// `None` only while being dropped.
-    runtime: Option<tokio::runtime::Runtime>,
+    runtime: tokio::runtime::Handle,
     client: reqwest::Client,
     origin: Url,
     authorization: Option<HeaderValue>,
@@ -41,15 +40,17 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Prepares a conversation about `url`; no request yet. At most `limit` bytes are received.
-    pub(super) fn new(url: &Url, credentials: &'a Credentials, limit: u64, watch: Watch<'a>) -> Result<Self, Fault> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Fault::Disk(format!("no network thread: {error}")))?;
-        let client = client(credentials)?;
+    pub(super) fn new(
+        clients: &Clients,
+        url: &Url,
+        credentials: &'a Credentials,
+        limit: u64,
+        watch: Watch<'a>,
+    ) -> Result<Self, Fault> {
+        let (runtime, client) = clients.get(credentials)?;
         let authorization = credentials.authorization().as_ref().map(header).transpose()?;
         Ok(Self {
-            runtime: Some(runtime),
+            runtime,
             client,
             origin: url.clone(),
             authorization,
@@ -76,8 +77,7 @@ impl<'a> Session<'a> {
 
     /// Waits for `work` until the operation has to end.
     fn wait<T>(&self, work: impl Future<Output = reqwest::Result<T>>) -> Result<T, Fault> {
-        let Some(runtime) = &self.runtime else { return Err(Fault::Cancelled) };
-        runtime.block_on(async {
+        self.runtime.block_on(async {
             tokio::pin!(work);
             loop {
                 self.watch.check()?;
@@ -164,47 +164,6 @@ impl<'a> Session<'a> {
         self.budget.set(left);
         Ok(())
     }
-}
-
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        // A name look-up that hangs must not hold up the caller.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-fn client(credentials: &Credentials) -> Result<reqwest::Client, Fault> {
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .user_agent(concat!("git/driftless-", env!("CARGO_PKG_VERSION")))
-        .tls_danger_accept_invalid_certs(credentials.insecure);
-    if let Some(ca) = &credentials.ca {
-        let certificates = reqwest::Certificate::from_pem_bundle(ca.as_bytes()).unwrap_or_default();
-        if certificates.is_empty() {
-            return Err(Fault::Certificate("ca.crt holds no certificate in PEM form".into()));
-        }
-        builder = builder.tls_certs_merge(certificates);
-    }
-    if let Some((certificate, key)) = &credentials.client_certificate {
-        let pem = format!("{certificate}\n{}", key.expose());
-        let identity = reqwest::Identity::from_pem(pem.as_bytes()).map_err(|_| {
-            Fault::Certificate(
-                "tlsClientCertData and tlsClientCertKey are not a certificate and a key in PEM form".into(),
-            )
-        })?;
-        builder = builder.identity(identity);
-    }
-    if let Some(proxy) = &credentials.proxy {
-        let no_proxy = credentials.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
-        let proxy = reqwest::Proxy::all(proxy.expose())
-            .map_err(|_| Fault::Unsupported("the proxy in the repository's Secret is not a URL".into()))?;
-        builder = builder.proxy(proxy.no_proxy(no_proxy));
-    }
-    builder.build().map_err(|error| Fault::Certificate(format!("TLS can't be set up: {}", detail(&causes(&error)))))
 }
 
 fn header(value: &Secret) -> Result<HeaderValue, Fault> {
