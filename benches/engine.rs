@@ -211,7 +211,7 @@ impl Stepping {
             managed_fields: None,
         };
         let event = WatchEvent::Live(Box::new(live));
-        self.step(Event::Watch { watch: config_maps(), event });
+        self.step(Event::Watch { watch: config_maps(), event, arrived: None });
     }
 }
 

@@ -88,6 +88,9 @@ pub(super) trait Target: Send {
     /// Decodes one object. `None` if that is impossible: it is skipped and counted.
     fn decode(&self, raw: &[u8]) -> Option<Self::Item>;
 
+    /// Hears when the bytes of the next delivery arrived, if it comes from the stream and not from a list.
+    fn arrived(&mut self, _at: Instant) {}
+
     /// Takes what was read. `Err` ends the reader: nobody wants it any more.
     fn deliver(&mut self, delivery: Delivery<Self::Item>) -> impl Future<Output = Result<(), Closed>> + Send;
 
@@ -340,7 +343,10 @@ impl<'a, T: Target> Follower<'a, T> {
             });
             match line {
                 Ok(None) | Err(_) => return Ok(()),
-                Ok(Some(Line::Text(line))) => self.change(&what, &line).await?,
+                Ok(Some(Line::Text(line))) => {
+                    self.target.arrived(lines.arrived());
+                    self.change(&what, &line).await?;
+                }
                 Ok(Some(Line::TooLong)) => {
                     tracing::warn!(kind = self.target.what(), "skipped an object that is too large to be read");
                     WatchCounters::count(&self.counters.oversize);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kube::client::Body;
+use tokio::time::Instant;
 
 use super::request::{self, Refusal};
 
@@ -30,11 +31,13 @@ pub(super) struct Lines {
     searched: usize,
     limit: usize,
     skipping: bool,
+    /// When the last piece of the body came.
+    arrived: Instant,
 }
 
 impl Lines {
     pub(super) fn new(body: Body) -> Self {
-        Self { body, buffer: Vec::new(), searched: 0, limit: MAX_OBJECT, skipping: false }
+        Self { body, buffer: Vec::new(), searched: 0, limit: MAX_OBJECT, skipping: false, arrived: Instant::now() }
     }
 
     /// The next line that is not empty; `None` at the end. An error if nothing arrived for `silence`.
@@ -46,7 +49,13 @@ impl Lines {
             if !request::read(what, &mut self.body, silence, &mut self.buffer).await? {
                 return Ok(None);
             }
+            self.arrived = Instant::now();
         }
+    }
+
+    /// When the last bytes of the line that was returned last arrived.
+    pub(super) const fn arrived(&self) -> Instant {
+        self.arrived
     }
 
     fn take(&mut self) -> Option<Line> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kube::Client;
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::discovery::{Discovery, DiscoveryHandle, Resource};
@@ -17,7 +18,7 @@ use crate::engine::event::{Event, RequestErrorReason, WatchEvent};
 use crate::engine::hash::{Hash, HashKey};
 use crate::engine::ids::Gvk;
 use crate::engine::live::LiveObject;
-use crate::engine::names;
+use crate::engine::{names, time};
 
 pub use super::follow::{WatchCounters, WatchSettings};
 
@@ -83,6 +84,8 @@ pub struct WatchContext {
     pub counters: Arc<WatchCounters>,
     /// Ends pauses between tries.
     pub hurry: Hurry,
+    /// Origin of the clock that arrivals are told on.
+    pub origin: Instant,
 }
 
 /// Watches `watch`, cluster-wide, from the resource version `from`, or from a full list. Sends `Event::Watch` only.
@@ -99,6 +102,8 @@ pub async fn run(context: WatchContext, watch: Gvk, from: Option<u64>) {
         served: context.reader.discovery.subscribe(),
         known: None,
         missed: false,
+        origin: context.origin,
+        arrived: None,
         reader: context.reader.clone(),
         events: context.events,
         watch,
@@ -120,6 +125,9 @@ struct Kind {
     known: Option<Arc<Resource>>,
     /// The server said 404 to the path that discovery had told.
     missed: bool,
+    origin: Instant,
+    /// When the bytes of what is delivered next arrived.
+    arrived: Option<Instant>,
 }
 
 impl Target for Kind {
@@ -147,7 +155,13 @@ impl Target for Kind {
         self.reader.decode(&self.watch, raw, false)
     }
 
+    fn arrived(&mut self, at: Instant) {
+        self.arrived = Some(at);
+    }
+
     async fn deliver(&mut self, delivery: Delivery<LiveObject>) -> Result<(), Closed> {
+        let arrived = self.arrived.take().filter(|_| matches!(delivery, Delivery::Item(_) | Delivery::Gone(_)));
+        let arrived = arrived.map(|at| time::Instant::from_origin(at.duration_since(self.origin)));
         let event = match delivery {
             Delivery::ListStarted => WatchEvent::ListStarted,
             Delivery::Item(live) => WatchEvent::Live(Box::new(live)),
@@ -161,7 +175,7 @@ impl Target for Kind {
                 WatchEvent::Failed { error: refusal.error }
             }
         };
-        self.events.send(Event::Watch { watch: self.watch.clone(), event }).await.map_err(|_| Closed)
+        self.events.send(Event::Watch { watch: self.watch.clone(), event, arrived }).await.map_err(|_| Closed)
     }
 
     async fn changed(&mut self) {

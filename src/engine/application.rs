@@ -97,6 +97,13 @@ pub struct Source {
     pub plugin: Option<Value>,
 }
 
+impl Source {
+    /// `targetRevision`; `HEAD` if empty.
+    pub fn target(&self) -> &str {
+        self.target_revision.as_deref().filter(|target| !target.is_empty()).unwrap_or("HEAD")
+    }
+}
+
 /// Options of a plain directory of manifests.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

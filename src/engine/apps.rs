@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::application::{ApplicationSpec, ObservedApplication, REFRESH, TAKE_OVER};
 use super::backoff::RetryPolicy;
+use super::descent::{Descent, REWRITTEN};
 use super::effect::{Effect, Notice};
 use super::hash::{self, Hash};
 use super::ids::{AppKey, GroupKind, ObjectKey, RepoKey, Revision};
@@ -26,6 +27,7 @@ impl App {
             reference: None,
             fresh: false,
             tried: 0,
+            descent: Descent::default(),
             render: RenderState::Idle,
             render_anew: false,
             render_failed: None,
@@ -177,7 +179,7 @@ impl Plan {
 
     /// `targetRevision`; `HEAD` if empty.
     pub(super) fn target(&self) -> &str {
-        self.source.target_revision.as_deref().filter(|target| !target.is_empty()).unwrap_or("HEAD")
+        self.source.target()
     }
 
     /// Whether drift is reverted.
@@ -218,6 +220,7 @@ fn known_condition(kind: &str) -> Option<&'static str> {
         "DeletionError" => Some("DeletionError"),
         "SharedResourceWarning" => Some(RECORDED_SHARING),
         "RepeatedResourceWarning" => Some("RepeatedResourceWarning"),
+        REWRITTEN => Some(REWRITTEN),
         _ => None,
     }
 }

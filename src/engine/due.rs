@@ -44,7 +44,8 @@ impl Engine {
     fn prune_is_due<'r>(&self, app: &App, result: impl Fn(&ObjectKey) -> Option<&'r str>) -> bool {
         let Some(plan) = app.plan.as_ref().ok().filter(|plan| plan.prune()) else { return false };
         let count = app.tally.of(Verdict::Extra) as usize;
-        if count == 0 || !self.inventory_complete || self.prune_held(app, count).is_some() {
+        let held = self.rewrite_holds(app).is_some() || self.prune_held(app, count).is_some();
+        if count == 0 || !self.inventory_complete || held {
             return false;
         }
         let uids = self.desired_uids(app);

@@ -31,6 +31,8 @@ pub enum Effect {
     },
     /// Fetch a commit if need be, render it, and tell what it desires. Answered by `Event::Rendered`.
     Render(Box<Render>),
+    /// Find out how a commit stands to an older one, asking the server if need be. Answered by `Event::Traced`.
+    Trace(Box<Trace>),
     /// Watch a kind from a stored position, or from a full list.
     Watch {
         /// Kind and version.
@@ -91,6 +93,7 @@ impl Effect {
             Self::Store { .. } => "store",
             Self::ListRefs { .. } => "list_refs",
             Self::Render(_) => "render",
+            Self::Trace(_) => "trace",
             Self::Watch { .. } => "watch",
             Self::Unwatch { .. } => "unwatch",
             Self::Discover => "discover",
@@ -125,6 +128,24 @@ pub struct Render {
     pub reference: Option<Arc<str>>,
     /// Inputs of the rendering whose result the engine has; `None`: it has none, or wants a fresh one.
     pub previous: Option<Arc<RenderInputs>>,
+    /// The commit that the application was synced to, if the same ref named it: how the new one stands to it is told with
+    /// the result, if that is at hand.
+    pub since: Option<Revision>,
+}
+
+/// A question about the history of a branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// Application.
+    pub app: AppKey,
+    /// The URL as the Application spells it.
+    pub url: Arc<str>,
+    /// The older commit.
+    pub since: Revision,
+    /// The newer one.
+    pub revision: Revision,
+    /// Full name of the ref that names the newer one.
+    pub reference: Option<Arc<str>>,
 }
 
 /// How to get a manifest's body: from the store by its hash; for a Secret, by rendering again.

@@ -8,7 +8,8 @@ use super::desired::{DesiredSet, RenderInputs};
 use super::hash::Hash;
 use super::ids::{AppKey, Epoch, GroupKind, Gvk, ObjectKey, RepoKey, Revision};
 use super::live::{Blame, LiveObject};
-use super::revision::Refs;
+use super::revision::{Ancestry, Refs};
+use super::time::Instant;
 
 /// One input of [`super::Engine::step`].
 #[derive(Clone, Debug)]
@@ -37,6 +38,17 @@ pub enum Event {
         /// What came out.
         result: Result<Rendered, RenderFailure>,
     },
+    /// Answer to [`super::effect::Effect::Trace`].
+    Traced {
+        /// Application.
+        app: AppKey,
+        /// The older commit.
+        since: Revision,
+        /// The newer one.
+        revision: Revision,
+        /// How they stand to each other, or why the repository can't be asked.
+        result: Result<Ancestry, SourceError>,
+    },
     /// The kinds that the API server serves were read anew.
     Discovered {
         /// Hash over all served kinds: changed when a kind came or went.
@@ -48,6 +60,8 @@ pub enum Event {
         watch: Gvk,
         /// What.
         event: WatchEvent,
+        /// When its bytes arrived, where it is of an object on the stream: for those who measure.
+        arrived: Option<Instant>,
     },
     /// Answer to [`super::effect::Effect::Apply`].
     Applied {
@@ -175,6 +189,8 @@ pub struct Rendered {
     pub desired: Option<Arc<DesiredSet>>,
     /// What was read.
     pub inputs: Arc<RenderInputs>,
+    /// How the commit stands to the one that [`super::effect::Render::since`] named, as far as that was at hand.
+    pub since: Option<(Revision, Ancestry)>,
 }
 
 /// Why a rendering has no result. Nothing is deleted or applied because of it.

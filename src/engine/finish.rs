@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 /// Entries that `status.history` keeps if the spec does not say.
 const HISTORY_LIMIT: usize = 10;
+/// Entries that it keeps in any case: what was deployed last has to be known to tell a push from a rewritten history.
+const HISTORY_LEAST: usize = 1;
 
 impl Engine {
     /// Ends the sync, or has it tried again if it failed and its policy says so.
@@ -69,7 +71,7 @@ impl Engine {
             initiated_by: sync.operation.initiated_by.clone(),
         };
         app.history.push(entry);
-        let excess = app.history.len().saturating_sub(limit);
+        let excess = app.history.len().saturating_sub(limit.max(HISTORY_LEAST));
         app.history.drain(..excess);
     }
 

@@ -11,6 +11,7 @@ pub mod blame;
 mod claims;
 pub mod contest;
 pub mod decode;
+mod descent;
 pub mod desired;
 mod diff;
 mod due;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::application::{ALLOW_PRUNE, RESOURCES_FINALIZER_BACKGROUND};
+use super::descent::Hold;
 use super::effect::{Delete, Effect};
 use super::event::{DeleteOutcome, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
@@ -66,11 +67,27 @@ pub(super) fn spared(
     (!watched || lost || object.flight.is_some() || object.deleting()).then_some(Spared::NotYet)
 }
 
+impl App {
+    /// A person has let the prune of the installed revision through.
+    pub(super) fn is_prune_allowed(&self) -> bool {
+        let (Some(revision), Some(allowed)) = (&self.record.revision, self.observed.annotations.get(ALLOW_PRUNE))
+        else {
+            return false;
+        };
+        allowed.len() >= revision.short().len() && revision.as_str().starts_with(&**allowed)
+    }
+}
+
 impl Engine {
     /// The last stage of a sync: what left Git is deleted, if nothing speaks against it.
     pub(super) fn advance_pruning(&mut self, app: &mut App, step: &mut Step<'_>) {
         let extras = self.extras(app);
         let wanted = app.sync.as_ref().is_some_and(|sync| sync.prune);
+        if wanted && extras.is_empty() && self.rewrite_holds(app) == Some(Hold::Asking) {
+            // There may be more than are known.
+            app.waiting = Some(HISTORY_ASKED.into());
+            return;
+        }
         if extras.is_empty() || !wanted {
             app.prune_since = None;
             app.waiting = None;
@@ -79,6 +96,10 @@ impl Engine {
         }
         if let Err(held) = self.prune_allowed(app, &extras, step) {
             return match held {
+                Held::Told => {
+                    app.condition(PRUNE_HELD, None, step.now.wall);
+                    self.finish_if_landed(app, step);
+                }
                 Held::Wait(why) => app.waiting = Some(why),
                 Held::Stop(why) => {
                     app.condition(PRUNE_HELD, Some(why), step.now.wall);
@@ -134,6 +155,12 @@ impl Engine {
         if app.plan.is_err() {
             return Err(Held::Wait("the spec is invalid".into()));
         }
+        // First, for whatever else holds it, the sync may end with that, and what was synced before is not known any more.
+        match self.rewrite_holds(app) {
+            Some(Hold::Asking) => return Err(Held::Wait(HISTORY_ASKED.into())),
+            Some(Hold::Person) => return Err(Held::Told),
+            None => {}
+        }
         if self.store_failed {
             return Err(Held::Stop("nothing is pruned, because the store can't be written; the log says why".into()));
         }
@@ -164,12 +191,9 @@ impl Engine {
         }
         let revision = app.record.revision.as_ref();
         let short = revision.map(|revision| revision.short().to_owned()).unwrap_or_default();
-        let allowed = |allowed: &String| {
-            allowed.len() >= short.len() && revision.is_some_and(|revision| revision.as_str().starts_with(&**allowed))
-        };
         let large =
             known >= self.settings.prune_share_minimum && count * 100 > known * self.settings.prune_share_percent;
-        let held = large && !app.observed.annotations.get(ALLOW_PRUNE).is_some_and(allowed);
+        let held = large && !app.is_prune_allowed();
         held.then(|| {
             format!(
                 "{short} would delete {count} of {known} objects. Nothing is deleted; annotate the Application with \
@@ -328,10 +352,14 @@ impl Engine {
 /// Condition of a prune that waits for a person.
 pub(super) const PRUNE_HELD: &str = "SyncError/prune";
 
+const HISTORY_ASKED: &str = "a prune waits until it is known whether the branch was rewritten";
+
 /// Why an application does not prune.
 enum Held {
     /// It goes on by itself.
     Wait(String),
+    /// The same as [`Self::Stop`], and a condition of its own says so.
+    Told,
     /// Somebody has to say that it is meant.
     Stop(String),
 }

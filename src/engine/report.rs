@@ -30,6 +30,7 @@ impl Engine {
                 app.sync = None;
             } else {
                 self.advance_rendering(app, step);
+                self.advance_descent(app, step);
                 self.advance_sync(app, step);
                 self.advance_healing(app);
                 let attention = std::mem::take(&mut app.attention);

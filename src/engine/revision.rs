@@ -16,6 +16,17 @@ pub struct Refs {
     pub refs: BTreeMap<Arc<str>, Revision>,
 }
 
+/// How a commit stands to one that a ref named before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ancestry {
+    /// It is the same commit, or has it among its ancestors: history went on.
+    Follows,
+    /// It has not: the history was rewritten.
+    Rewritten,
+    /// As far as the history was followed, that can't be told.
+    Unknown,
+}
+
 /// Prefix of branches' full names.
 pub const BRANCHES: &str = "refs/heads/";
 /// Prefix of tags' full names.

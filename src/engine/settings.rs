@@ -27,6 +27,8 @@ pub struct EngineSettings {
     pub prune_share_minimum: usize,
     /// How long a prune waits for the other applications of its repository to try the revision.
     pub prune_wait: Duration,
+    /// A prune waits for a person where the branch was rewritten.
+    pub rewrite_guard: bool,
     /// When an object is contested.
     pub contest: ContestLimits,
     /// How long changes of a status that nobody waits for are gathered before it is written.
@@ -47,6 +49,7 @@ impl Default for EngineSettings {
             prune_share_percent: 50,
             prune_share_minimum: 10,
             prune_wait: Duration::from_secs(60),
+            rewrite_guard: true,
             contest: ContestLimits::default(),
             status_delay: Duration::from_secs(1),
             retry: (Duration::from_secs(1), Duration::from_secs(300)),

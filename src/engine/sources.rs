@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::apps::RECORDED_ERROR;
+use super::descent::Descent;
 use super::desired::{DesiredObject, DesiredSet};
 use super::effect::{Effect, Render};
 use super::event::{RenderFailure, RenderFailureReason, Rendered, SourceError};
@@ -158,6 +159,7 @@ impl Engine {
             revision: target.clone(),
             reference: app.reference.clone(),
             previous: previous.flatten(),
+            since: app.synced_from().filter(|since| self.settings.rewrite_guard && since != target),
         };
         self.sequence += 1;
         self.lanes.rendering += 1;
@@ -236,6 +238,9 @@ impl Engine {
         }
         if app.sync.as_ref().is_some_and(|sync| sync.revision != rendered.revision) {
             app.sync = None;
+        }
+        if let Some((since, ancestry)) = rendered.since {
+            app.descent = Descent::told(since, rendered.revision.clone(), ancestry);
         }
         app.record.revision = Some(rendered.revision);
         app.record.source = Some(source);

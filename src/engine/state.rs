@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::application::{Automated, ObservedApplication, Operation, Source, SyncResource};
+use super::descent::Descent;
 use super::desired::{DesiredObject, Stage};
 use super::hash::Hash;
 use super::health::HealthCode;
@@ -123,6 +124,8 @@ pub(super) struct App {
     pub fresh: bool,
     /// Number of the last listing whose revision was rendered, or failed to.
     pub tried: u64,
+    /// How the installed revision came about.
+    pub descent: Descent,
     /// Rendering.
     pub render: RenderState,
     /// The next rendering ignores what is known.

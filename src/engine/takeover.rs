@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::application::REFRESH;
+use super::descent::REWRITTEN;
 use super::event::Leadership;
 use super::ids::{AppKey, RepoKey};
 use super::prune::PRUNE_HELD;
@@ -53,9 +54,12 @@ impl App {
         self.history.clone_from(&status.history);
         // After a sync that went well only a prune that waits for a person is left to complain of.
         let held = self.operation.as_ref().is_some_and(|operation| operation.phase == "Succeeded");
-        self.conditions.retain(|kind, _| *kind != PRUNE_HELD && *kind != "SyncError");
+        self.conditions.retain(|kind, _| ![PRUNE_HELD, "SyncError", REWRITTEN].contains(kind));
         for told in status.conditions.iter().filter(|condition| condition.kind == "SyncError") {
             self.conditions.insert(if held { PRUNE_HELD } else { "SyncError" }, told.clone());
+        }
+        for told in status.conditions.iter().filter(|condition| condition.kind == REWRITTEN) {
+            self.conditions.insert(REWRITTEN, told.clone());
         }
         for condition in self.conditions.values_mut() {
             let told = |told: &&_| same(told, condition);

@@ -19,6 +19,8 @@ pub struct GitLimits {
     pub max_packs: usize,
     /// Repositories that are mirrored at the same time.
     pub max_mirrors: usize,
+    /// Most commits that are followed back to tell whether a branch was rewritten.
+    pub history_depth: u32,
     /// Whether repositories on the agent's own disk (`/path`, `file:///path`) may be read.
     pub local_repositories: bool,
 }
@@ -33,6 +35,7 @@ impl Default for GitLimits {
             max_depth: 64,
             max_packs: 50,
             max_mirrors: 1000,
+            history_depth: 1000,
             local_repositories: true,
         }
     }

@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Instant;
 
 use gix::ObjectId;
@@ -18,6 +18,8 @@ use gix::objs::{Find, FindHeader, Kind};
 use super::fault::Fault;
 use super::protocol::MAX_ALLOCATION;
 use super::remote::chain;
+use super::watch::{POLL, Watch};
+use crate::engine::revision::Ancestry;
 
 /// Packs that a store can hold beyond the setting: a fetch in full history adds one, too.
 const SPARE_SLOTS: usize = 64;
@@ -161,7 +163,9 @@ pub(super) struct Mirror {
     alive: Arc<()>,
     state: Mutex<State>,
     /// Held during a fetch; holds the last one that failed, so that those who waited for it share its result.
-    pub(super) fetching: Mutex<Option<Failure>>,
+    fetching: Mutex<Option<Failure>>,
+    /// What a server has told of commits last: the applications of a repository ask the same.
+    told: Mutex<Option<((ObjectId, ObjectId), Ancestry)>>,
 }
 
 /// A fetch that failed.
@@ -203,11 +207,47 @@ impl Mirror {
         }
         let next = numbers.first().map_or(1, |newest| newest.saturating_add(1));
         let state = Mutex::new(State { generations, next });
-        Ok(Self { folder, max_packs, alive, state, fetching: Mutex::new(None) })
+        Ok(Self { folder, max_packs, alive, state, fetching: Mutex::new(None), told: Mutex::new(None) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the place of the one who fetches.
+    pub(super) fn lock(&self, watch: Watch<'_>) -> Result<MutexGuard<'_, Option<Failure>>, Fault> {
+        loop {
+            match self.fetching.try_lock() {
+                Ok(guard) => return Ok(guard),
+                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => {
+                    watch.check()?;
+                    std::thread::sleep(POLL.min(watch.remaining()) / 5);
+                }
+            }
+        }
+    }
+
+    /// An empty folder for what does not belong into the mirror. To be called, and the folder to be used, by the holder of
+    /// [`Self::lock`].
+    pub(super) fn scratch(&self) -> Result<PathBuf, Fault> {
+        let place = self.folder.join("scratch");
+        if place.exists() {
+            fs::remove_dir_all(&place).map_err(|error| disk(&place, &error))?;
+        }
+        fs::create_dir_all(place.join("objects").join("pack")).map_err(|error| disk(&place, &error))?;
+        Ok(place)
+    }
+
+    /// What a server has told of these two commits, if it was the last thing that one told.
+    pub(super) fn told(&self, pair: (ObjectId, ObjectId)) -> Option<Ancestry> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.as_ref().filter(|(of, _)| *of == pair).map(|(_, ancestry)| *ancestry)
+    }
+
+    /// Keeps it.
+    pub(super) fn tell(&self, pair: (ObjectId, ObjectId), ancestry: Ancestry) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some((pair, ancestry));
     }
 
     /// The commit, if it is at hand. Damaged generations are set aside.
@@ -245,7 +285,7 @@ impl Mirror {
     }
 
     /// Where the next fetch goes: the newest generation, or an empty one if there is none or it is full. To be called by the
-    /// holder of [`Self::fetching`].
+    /// holder of [`Self::lock`].
     pub(super) fn destination(&self) -> Result<Arc<Generation>, Fault> {
         let mut state = self.state();
         if let Some(newest) = state.generations.first()

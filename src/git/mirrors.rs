@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gix::ObjectId;
 
 use super::credentials::Credentials;
+use super::deepen;
 use super::fault::Fault;
 use super::http::Clients;
 use super::limits::GitLimits;
@@ -19,10 +20,10 @@ use super::protocol::{Depth, Destination};
 use super::remote::Remote;
 use super::ssh::SshSettings;
 use super::tree::GitTree;
-use super::watch::{POLL, Watch};
+use super::watch::Watch;
 use crate::engine::event::SourceError;
 use crate::engine::ids::{RepoKey, Revision};
-use crate::engine::revision::{Refs, resolve};
+use crate::engine::revision::{Ancestry, Refs, resolve};
 
 /// The key of a repository: its URL without credentials, in one spelling. An error if the URL is not one that can be
 /// read.
@@ -81,8 +82,7 @@ impl Mirrors {
     ) -> Result<GitTree, SourceError> {
         let watch = Watch::new(self.limits.timeout, cancel);
         self.at(url, credentials, |location, credentials| {
-            let commit = ObjectId::from_hex(revision.as_str().as_bytes())
-                .map_err(|_| Fault::Unsupported("SHA-256 commit ids".into()))?;
+            let commit = parse(revision)?;
             if let Location::Local(path) = location {
                 return local::open(&self.local(path)?, commit, revision, &self.limits);
             }
@@ -92,6 +92,29 @@ impl Mirrors {
                 None => self.fetch(&mirror, &self.remote(location, credentials, watch), commit, hint_ref)?,
             };
             Ok(GitTree::new(&found.objects, Some(found.generation), (commit, found.root), revision, &self.limits))
+        })
+    }
+
+    /// How the commit `new` stands to `old`. Where what is at hand does not tell, the server is asked for the commits before
+    /// `new`, as far as [`GitLimits::history_depth`] goes; the mirror stays as it is.
+    pub fn ancestry(
+        &self,
+        url: &str,
+        credentials: Option<&Credentials>,
+        (old, new): (&Revision, &Revision),
+        hint_ref: Option<&str>,
+        cancel: &AtomicBool,
+    ) -> Result<Ancestry, SourceError> {
+        let at_hand = self.open(url, credentials, new, hint_ref, cancel)?.ancestry(old)?;
+        let watch = Watch::new(self.limits.timeout, cancel);
+        self.at(url, credentials, |location, credentials| {
+            if at_hand != Ancestry::Unknown || matches!(location, Location::Local(_)) {
+                return Ok(at_hand);
+            }
+            let mirror = self.mirror(&location.key())?;
+            let max_transfer = self.limits.max_transfer.min(deepen::MAX_RECEIVED);
+            let remote = Remote { max_transfer, ..self.remote(location, credentials, watch) };
+            deepen::ancestry(&mirror, &remote, (parse(old)?, parse(new)?), self.limits.history_depth)
         })
     }
 
@@ -183,16 +206,7 @@ impl Mirrors {
         commit: ObjectId,
         hint_ref: Option<&str>,
     ) -> Result<Found, Fault> {
-        let mut last_failure = loop {
-            match mirror.fetching.try_lock() {
-                Ok(guard) => break guard,
-                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {
-                    remote.watch.check()?;
-                    std::thread::sleep(POLL.min(remote.watch.remaining()) / 5);
-                }
-            }
-        };
+        let mut last_failure = mirror.lock(remote.watch)?;
         // Another caller may have fetched it meanwhile, or have failed to: then its result is ours, too.
         if let Some(found) = mirror.find(commit)? {
             return Ok(found);
@@ -214,7 +228,7 @@ impl Mirrors {
     }
 }
 
-/// Fetches a commit into the mirror. To be called by the holder of [`Mirror::fetching`].
+/// Fetches a commit into the mirror. To be called by the holder of [`Mirror::lock`].
 fn fetch_once(mirror: &Mirror, remote: &Remote<'_>, commit: ObjectId, hint_ref: Option<&str>) -> Result<Found, Fault> {
     let generation = mirror.destination()?;
     let fetched = generation
@@ -274,6 +288,11 @@ fn tips(refs: &Refs, hint_ref: Option<&str>) -> Vec<ObjectId> {
     }
     let all: BTreeSet<ObjectId> = refs.refs.values().chain(&refs.head).filter_map(id).collect();
     all.into_iter().collect()
+}
+
+/// A commit id as gix has it.
+pub(super) fn parse(revision: &Revision) -> Result<ObjectId, Fault> {
+    ObjectId::from_hex(revision.as_str().as_bytes()).map_err(|_| Fault::Unsupported("SHA-256 commit ids".into()))
 }
 
 /// Name of a repository's folder.

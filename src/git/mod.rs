@@ -14,7 +14,9 @@
 //! is needed. The `ssh` program is, for ssh URLs.
 
 mod credentials;
+mod deepen;
 mod fault;
+mod history;
 mod http;
 mod limits;
 mod local;

@@ -1,5 +1,6 @@
 //! The Git protocol over any transport: listing refs, and fetching commits without refs, refspecs or configuration.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -78,6 +79,8 @@ pub(super) struct NotThere;
 pub(super) enum Depth {
     /// The commit alone.
     Shallow,
+    /// So many commits back, without their files where the server can leave them out.
+    Commits(NonZeroU32),
     /// Everything.
     Full,
 }
@@ -101,7 +104,8 @@ pub(super) fn fetch(
 ) -> gix::Result<()> {
     let mut handshake = handshake(transport)?;
     let shallow = match depth {
-        Depth::Shallow => Shallow::DepthAtRemote(std::num::NonZeroU32::MIN),
+        Depth::Shallow => Shallow::DepthAtRemote(NonZeroU32::MIN),
+        Depth::Commits(count) => Shallow::DepthAtRemote(count),
         Depth::Full => Shallow::undo(),
     };
     let options = fetch::Options {
@@ -112,7 +116,7 @@ pub(super) fn fetch(
     };
     let context =
         fetch::Context { handshake: &mut handshake, transport, user_agent: agent(), trace_packetlines: false };
-    let mut negotiation = OneRound { wants, haves };
+    let mut negotiation = OneRound { wants, haves, commits_only: matches!(depth, Depth::Commits(_)) };
     let consume = |reader: &mut dyn std::io::BufRead, progress: &mut dyn gix::DynNestedProgress, stop: &AtomicBool| {
         write_pack(reader, progress, stop, into)?;
         Ok(true)
@@ -161,6 +165,7 @@ fn write_pack(
 struct OneRound {
     wants: Vec<ObjectId>,
     haves: Vec<ObjectId>,
+    commits_only: bool,
 }
 
 impl fetch::Negotiate for OneRound {
@@ -171,6 +176,9 @@ impl fetch::Negotiate for OneRound {
     fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
         for want in &self.wants {
             arguments.want(want);
+        }
+        if self.commits_only && arguments.can_use_filter() {
+            arguments.filter("tree:0");
         }
         !self.wants.is_empty()
     }

@@ -9,12 +9,15 @@ use gix::bstr::ByteSlice;
 use gix::objs::tree::EntryKind as GitKind;
 use gix::objs::{Find, FindHeader, Kind};
 
-use super::fault::detail;
+use super::fault::{Fault, detail};
+use super::history;
 use super::limits::GitLimits;
 use super::mirror::Generation;
+use super::mirrors::parse;
 use super::remote::chain;
 use crate::engine::event::SourceError;
 use crate::engine::ids::Revision;
+use crate::engine::revision::Ancestry;
 use crate::render::{Entry, EntryKind, Tree, TreeError};
 
 /// Largest folder (its entries as Git stores them), in bytes.
@@ -135,6 +138,15 @@ impl GitTree {
                 .take(MAX_SUBJECT)
                 .collect(),
         })
+    }
+
+    /// How the commit stands to `old`, as far as what is at hand tells: no server is asked.
+    pub fn ancestry(&self, old: &Revision) -> Result<Ancestry, SourceError> {
+        let failed = |fault: Fault| SourceError { message: format!("commit {}: {fault}", self.revision.short()) };
+        let old = parse(old).map_err(failed)?;
+        let reader = self.reader();
+        let limit = usize::try_from(self.limits.history_depth).unwrap_or(usize::MAX);
+        history::ancestry((old, self.commit), limit, |id| history::link(&reader.objects, id)).map_err(failed)
     }
 
     fn reader(&self) -> MutexGuard<'_, Reader> {

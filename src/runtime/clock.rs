@@ -28,6 +28,11 @@ impl Clock {
         Instant::from_origin(self.origin.elapsed())
     }
 
+    /// Where [`Self::instant`] begins.
+    pub(super) const fn origin(&self) -> tokio::time::Instant {
+        self.origin
+    }
+
     /// When `at` is on tokio's clock.
     pub(super) fn tokio(&self, at: Instant) -> tokio::time::Instant {
         self.origin + at.since(Instant::from_origin(Duration::ZERO))

@@ -86,6 +86,10 @@ impl Executor {
                 let (app, request) = (job.app.clone(), job.request);
                 Event::Rendered { app, request, result: this.sources.render(*job).await }
             }),
+            Effect::Trace(question) => self.answer(name, |this| async move {
+                let (app, since, revision) = (question.app.clone(), question.since.clone(), question.revision.clone());
+                Event::Traced { app, since, revision, result: this.sources.trace(*question).await }
+            }),
             Effect::Discover => self.answer(name, |this| async move {
                 // An error leaves the old kinds; whoever misses one asks again.
                 let _ = this.watching.reader.discovery.refresh().await;

@@ -39,6 +39,7 @@ use crate::cluster::{Namespaces, applications, repositories};
 use crate::engine::Engine;
 use crate::engine::event::{Event, Leadership};
 use crate::engine::hash::Hash;
+use crate::engine::ids::ObjectKey;
 use crate::engine::settings::EngineSettings;
 use crate::engine::view::View;
 use crate::git::Mirrors;
@@ -248,14 +249,13 @@ impl Agent {
             instance: instance.clone(),
             hash_key: begun.hash_key.clone(),
         };
-        let on_warning = |key: &crate::engine::ids::ObjectKey, text: &str| tracing::info!(object = %key, "{text}");
         let executor = Executor {
             events: events.clone(),
             client: self.clients.write.clone(),
             context: ApplyContext {
                 write: WriteContext { fence: Arc::new(lease.fence()), timeout },
                 hash_key: begun.hash_key.clone(),
-                on_warning: Arc::new(on_warning),
+                on_warning: Arc::new(log_warning),
             },
             watching: WatchContext {
                 reader,
@@ -265,6 +265,7 @@ impl Agent {
                 stopped: reading.clone(),
                 counters: Arc::new(WatchCounters::default()),
                 hurry: hurry.clone(),
+                origin: self.clock.origin(),
             },
             sources,
             recorder,
@@ -308,10 +309,16 @@ impl Agent {
             prune_share_percent: sync.prune_guard_percent as usize,
             prune_share_minimum: sync.prune_guard_min_objects as usize,
             prune_wait: sync.prune_wait,
+            rewrite_guard: git.git_history_depth > 0,
             contest: self.settings.contest_limits(),
             ..EngineSettings::default()
         }
     }
+}
+
+/// Logs what the API server warns of about an object.
+fn log_warning(key: &ObjectKey, text: &str) {
+    tracing::info!(object = %key, "{text}");
 }
 
 /// Name of this process, new each time: for the Lease, and for Events, whose names must not repeat.

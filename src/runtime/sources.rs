@@ -11,13 +11,13 @@ use crate::cluster::discovery::{Discovery, DiscoveryHandle};
 use crate::cluster::repositories::{RepositorySecrets, SecretType};
 use crate::engine::application::Source;
 use crate::engine::desired::{DesireContext, Desired, RenderInputs, desire};
-use crate::engine::effect::{ManifestRef, Render};
+use crate::engine::effect::{ManifestRef, Render, Trace};
 use crate::engine::event::{
     RenderFailure, RenderFailureReason, Rendered, RequestError, RequestErrorReason, SourceError,
 };
 use crate::engine::hash::{Hash, HashKey};
 use crate::engine::ids::{AppKey, Gvk, Revision};
-use crate::engine::revision::Refs;
+use crate::engine::revision::{Ancestry, Refs};
 use crate::engine::scope::scopes_hash;
 use crate::engine::tracking::instance_name;
 use crate::git::{CredentialStore, Credentials, GitTree, Mirrors, RepositorySecret, SecretKind};
@@ -107,6 +107,18 @@ impl Sources {
         result
     }
 
+    /// How a commit stands to an older one.
+    pub(super) async fn trace(&self, question: Trace) -> Result<Ancestry, SourceError> {
+        self.remote(move |inner| {
+            let Trace { url, since, revision, reference, .. } = &question;
+            let credentials = inner.credentials(url)?;
+            let pair = (since, revision);
+            inner.mirrors.ancestry(url, credentials.as_ref(), pair, reference.as_deref(), &inner.cancel)
+        })
+        .await
+        .unwrap_or_else(|| Err(SourceError { message: STOPPED.into() }))
+    }
+
     async fn render_once(&self, job: Arc<Render>) -> Result<Rendered, RenderFailure> {
         self.remote(move |inner| inner.render(&job))
             .await
@@ -166,16 +178,19 @@ impl Inner {
         let tree = self
             .open(&job.source.repo_url, &job.revision, job.reference.as_deref())
             .map_err(|error| source_error(error.message))?;
+        // An error is no reason not to render: the question is asked again where the answer matters.
+        let since = job.since.as_ref().map(|since| (since.clone(), tree.ancestry(since).unwrap_or(Ancestry::Unknown)));
         let discovery = self.discovery.current();
         if let Some(previous) = &job.previous
             && self.memo(&job.app, &job.namespace, &job.source, &discovery, previous) == previous.options
             && render::unchanged(&tree, previous).map_err(|error| source_error(error.message))?
         {
-            return Ok(Rendered { revision: job.revision.clone(), desired: None, inputs: previous.clone() });
+            return Ok(Rendered { revision: job.revision.clone(), desired: None, inputs: previous.clone(), since });
         }
         let (desired, inputs) = self.desire(&tree, &job.app, &job.namespace, &job.source, &discovery)?;
         self.keep(&desired).map_err(source_error)?;
-        Ok(Rendered { revision: job.revision.clone(), desired: Some(Arc::new(desired.set)), inputs: Arc::new(inputs) })
+        let (desired, inputs) = (Some(Arc::new(desired.set)), Arc::new(inputs));
+        Ok(Rendered { revision: job.revision.clone(), desired, inputs, since })
     }
 
     /// Renders, and makes the desired set.

@@ -101,9 +101,14 @@ impl Turn {
     fn step(&mut self, batch: &mut Vec<Event>) -> Vec<Effect> {
         let mut effects = Vec::new();
         for event in batch.drain(..) {
-            let begun = std::time::Instant::now();
-            self.engine.step(self.clock.now(), event, &mut effects);
-            self.metrics.observe_step(begun.elapsed());
+            let arrived = if let Event::Watch { arrived, .. } = &event { *arrived } else { None };
+            let now = self.clock.now();
+            self.engine.step(now, event, &mut effects);
+            let end = self.clock.instant();
+            self.metrics.observe_step(end.since(now.instant));
+            if let Some(arrived) = arrived {
+                self.metrics.observe_watch_lag(end.since(arrived));
+            }
         }
         effects
     }

@@ -7,6 +7,7 @@ mod leader;
 mod model;
 mod prune;
 mod restart;
+mod rewritten;
 mod simulation;
 mod sources;
 mod status;

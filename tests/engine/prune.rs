@@ -179,7 +179,7 @@ fn an_object_that_was_made_anew_is_not_the_one_that_was_to_be_deleted() {
 fn a_stale_watch_deletes_nothing() {
     let mut rig = Rig::synced(&["one", "two"]);
     let watch = Gvk::new("", "v1", "ConfigMap");
-    rig.step(Event::Watch { watch, event: WatchEvent::ListStarted });
+    rig.step(Event::Watch { watch, event: WatchEvent::ListStarted, arrived: None });
     rig.commit("a", &["two"]);
     kept(&mut rig, "one");
     rig.world.replicas[0].watches.values_mut().for_each(|client| client.position = None);

@@ -48,7 +48,7 @@ impl World {
     }
 
     fn watch(&mut self, event: WatchEvent) -> Vec<Effect> {
-        self.step(Event::Watch { watch: maps(), event })
+        self.step(Event::Watch { watch: maps(), event, arrived: None })
     }
 
     /// The Lease is won, the Applications are listed, the repository names the revision, which is rendered if that is asked.
@@ -84,7 +84,8 @@ impl World {
             no_prune: false,
         };
         let set = DesiredSet { objects: desired.iter().map(object).collect(), warnings: Vec::new() };
-        let rendered = Rendered { revision: revision(), desired: Some(Arc::new(set)), inputs: Arc::default() };
+        let rendered =
+            Rendered { revision: revision(), desired: Some(Arc::new(set)), inputs: Arc::default(), since: None };
         self.step(Event::Rendered { app, request, result: Ok(rendered) });
     }
 

@@ -149,7 +149,7 @@ impl Bench {
             no_prune: false,
         };
         let desired = Some(Arc::new(DesiredSet { objects: vec![map], ..DesiredSet::default() }));
-        let rendered = Rendered { revision: id, desired, inputs: Arc::new(RenderInputs::default()) };
+        let rendered = Rendered { revision: id, desired, inputs: Arc::new(RenderInputs::default()), since: None };
         self.step(Event::Rendered { app: self.app.key.clone(), request, result: Ok(rendered) })
     }
 
@@ -160,7 +160,7 @@ impl Bench {
     }
 
     fn watch(&mut self, event: WatchEvent) -> Vec<Effect> {
-        self.step(Event::Watch { watch: kind(), event })
+        self.step(Event::Watch { watch: kind(), event, arrived: None })
     }
 
     /// The first list of the watch.

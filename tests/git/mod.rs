@@ -2,6 +2,7 @@
 
 mod faults;
 mod fetching;
+mod history;
 mod http;
 mod local;
 mod mirrors;

@@ -26,6 +26,8 @@ fn a_commit_is_applied_healed_changed_and_pruned() {
     let app =
         rig.wait_app("shop", "telling the drift", |app| app["status"]["resources"].to_string().contains("reverted"));
     assert!(app["status"]["resources"].to_string().contains("kubectl-patch"), "{:#}", app["status"]["resources"]);
+    // The two that were made, the edit and its revert came over a watch.
+    rig.wait("the lag of four events", || agent.metric("driftless_watch_lag_seconds_count") >= 4.0);
 
     // A commit that changes one object applies that one.
     rig.proxy.reset();

@@ -1,6 +1,7 @@
 //! Against a real kube-apiserver.
 
 mod basics;
+mod demo;
 mod drift;
 mod faults;
 mod fleet;

@@ -1,10 +1,12 @@
 //! What goes wrong on the way to a repository, and history that is rewritten.
 
 use std::fmt::Write as _;
+use std::fs;
 
 use crate::support::agent::Rig;
-use crate::support::apps::{AUTOMATED, config_map};
+use crate::support::apps::{AUTOMATED, condition, config_map, resource};
 use crate::support::git_server::{Behaviour, GitServer};
+use crate::support::request::Verb;
 
 #[test]
 fn a_git_server_that_fails_changes_nothing() {
@@ -146,7 +148,7 @@ fn ten(colour: &str, without: &[usize]) -> String {
 }
 
 #[test]
-fn rewritten_history_is_followed_and_prunes_by_the_usual_rules() {
+fn rewritten_history_is_followed_and_what_follows_it_prunes_by_the_usual_rules() {
     let rig = Rig::new("force");
     let target = rig.destination("force");
     let first = rig.repo.commit(&[("app/a.yaml", &ten("blue", &[]))], "ten maps");
@@ -161,11 +163,13 @@ fn rewritten_history_is_followed_and_prunes_by_the_usual_rules() {
     rig.proxy.reset();
     rig.repo.reset("main", &first);
     rig.refresh("shop");
-    rig.wait_well("shop", first.as_str());
+    let nothing = "leaves out nothing";
+    rig.wait_condition("shop", REWRITTEN, &["refs/heads/main", second.as_str(), first.as_str(), nothing]);
+    rig.wait_synced("shop", first.as_str());
     assert_eq!(rig.object_writes().len(), 10);
     assert_eq!(rig.get(&target, &["configmap", "m3"])["data"]["colour"], "blue");
 
-    // Another history with a commit that deletes one object of ten.
+    // A commit on top of it that deletes one object of ten is a push like any other.
     rig.proxy.reset();
     let third = rig.repo.commit(&[("app/a.yaml", &ten("blue", &[3]))], "without one, beside the second");
     rig.repo.prune();
@@ -177,7 +181,7 @@ fn rewritten_history_is_followed_and_prunes_by_the_usual_rules() {
     // And one that deletes nine of the ten that the second had.
     rig.repo.reset("main", &first);
     rig.refresh("shop");
-    rig.wait_well("shop", first.as_str());
+    rig.wait_synced("shop", first.as_str());
     rig.proxy.reset();
     let fourth = rig.repo.commit(&[("app/a.yaml", &ten("blue", &[0, 1, 2, 3, 4, 5, 6, 7, 8]))], "nearly nothing");
     rig.refresh("shop");
@@ -189,6 +193,76 @@ fn rewritten_history_is_followed_and_prunes_by_the_usual_rules() {
     // Pushed away again, the question is gone and nothing was lost.
     rig.repo.reset("main", &first);
     rig.refresh("shop");
-    rig.wait_well("shop", first.as_str());
+    rig.wait_synced("shop", first.as_str());
+    assert_eq!(condition(&rig.app("shop"), "SyncError"), "");
     assert_eq!(rig.object_writes().len(), 0, "{:#?}", rig.object_writes());
+}
+
+const REWRITTEN: &str = "RepositoryRewrittenWarning";
+
+impl Rig {
+    fn deletes(&self) -> Vec<String> {
+        let deletes = self.object_writes().into_iter().filter(|entry| entry.verb == Verb::Delete);
+        deletes.map(|entry| entry.name).collect()
+    }
+}
+
+#[test]
+fn what_a_force_push_leaves_out_waits_for_a_word() {
+    let rig = Rig::new("rewritten");
+    let target = rig.destination("rewritten");
+    let server = GitServer::start(&rig.repo);
+    rig.repo.git(&["config", "uploadpack.allowFilter", "true"]);
+    let base = rig.repo.commit(&[("app/b.yaml", &config_map("b", "blue"))], "a map");
+    let first = rig.repo.commit(&[("app/a.yaml", &ten("blue", &[]))], "ten more");
+    rig.application_of("shop", &server.url(), "path: app, targetRevision: main", &target, AUTOMATED);
+    let mut agent = rig.agent(&[]);
+    rig.wait_well("shop", first.as_str());
+
+    // A push that deletes an object asks the repository for no more than one that changes one.
+    let cost = |text: &str, gone: &[usize]| {
+        server.take_requests();
+        let pushed = rig.repo.commit(&[("app/a.yaml", &ten(text, gone))], "a push");
+        rig.refresh("shop");
+        rig.wait_well("shop", pushed.as_str());
+        (pushed, server.take_requests().len())
+    };
+    let (_, changed) = cost("green", &[]);
+    let (second, deleted) = cost("green", &[9]);
+    assert_eq!(changed, deleted);
+    assert_eq!(rig.deletes(), ["m9"]);
+
+    // Another history, of which the server keeps nothing but what its branch has.
+    rig.proxy.reset();
+    rig.repo.reset("main", &base);
+    rig.repo.commit(&[("app/a.yaml", &ten("red", &[]))], "in another history");
+    let third = rig.repo.commit(&[("app/a.yaml", &ten("red", &[0, 1, 2]))], "which leaves three out");
+    rig.repo.prune();
+    rig.refresh("shop");
+    let annotation = format!("driftless.dev/allow-prune={}", third.short());
+    let texts = ["refs/heads/main", second.as_str(), third.as_str(), "3 objects", &annotation];
+    let app = rig.wait_condition("shop", REWRITTEN, &texts);
+    let told = condition(&app, REWRITTEN);
+    let app = rig.wait_app("shop", "done", |app| app["status"]["operationState"]["phase"] == "Succeeded");
+    assert_eq!(app["status"]["sync"]["status"], "OutOfSync");
+    assert_eq!(resource(&app, "ConfigMap", "m1")["requiresPruning"], true);
+    assert_eq!(rig.get(&target, &["configmap", "m5"])["data"]["colour"], "red", "what it has is applied");
+
+    // Neither a restart without the store forgets it, nor another commit on top.
+    assert!(agent.terminate());
+    fs::remove_file(agent.data.join("store.redb")).unwrap();
+    let agent = rig.agent_in(&agent.data.clone(), &rig.proxy, &[]);
+    agent.wait_leading();
+    rig.refresh("shop");
+    rig.wait_two_renewals();
+    assert_eq!(condition(&rig.app("shop"), REWRITTEN), told);
+    let fourth = rig.repo.commit(&[("app/a.yaml", &ten("white", &[0, 1, 2]))], "on top");
+    rig.refresh("shop");
+    rig.wait_condition("shop", REWRITTEN, &[second.as_str(), fourth.as_str(), "3 objects"]);
+    rig.wait_two_renewals();
+    assert_eq!(rig.deletes(), [""; 0]);
+
+    rig.annotate("shop", &format!("driftless.dev/allow-prune={}", fourth.short()));
+    rig.wait_well("shop", fourth.as_str());
+    assert_eq!(rig.deletes(), ["m0", "m1", "m2"]);
 }

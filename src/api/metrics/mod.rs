@@ -122,7 +122,7 @@ impl Metrics {
         );
         own.register_with_unit(
             "watch_lag",
-            "Time from the arrival of a watch event to the end of the step that took it",
+            "Time from the arrival of an object on a watch to the end of the step that took it; objects of lists are not counted",
             Unit::Seconds,
             self.watch_lag.clone(),
         );

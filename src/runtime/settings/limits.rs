@@ -17,6 +17,7 @@ impl Settings {
             max_depth: size(git.git_max_depth.into()),
             max_packs: size(git.git_max_packs.into()),
             max_mirrors: size(git.git_max_mirrors.into()),
+            history_depth: git.git_history_depth,
             local_repositories: self.allow_local_repositories(),
         }
     }

@@ -123,6 +123,10 @@ pub struct GitSettings {
     /// Most repositories that are mirrored
     #[arg(long, env = "DRIFTLESS_GIT_MAX_MIRRORS", value_name = "N", default_value = "1000", value_parser = count(1, 100_000))]
     pub git_max_mirrors: u32,
+    /// Most commits that are followed back to tell whether a branch was rewritten, where something would be pruned; 0: never
+    /// asked, and what a force-push leaves out is pruned like anything else that left Git
+    #[arg(long, env = "DRIFTLESS_GIT_HISTORY_DEPTH", value_name = "N", default_value = "1000", value_parser = count(0, 100_000))]
+    pub git_history_depth: u32,
     /// Host keys for Git over ssh, in OpenSSH's known_hosts format [default: ssh's own files]
     #[arg(long, env = "DRIFTLESS_KNOWN_HOSTS", value_name = "FILE")]
     pub known_hosts: Option<PathBuf>,

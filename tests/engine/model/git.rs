@@ -9,7 +9,7 @@ use driftless::engine::event::{RenderFailure, RenderFailureReason, Rendered};
 use driftless::engine::hash::Hash;
 use driftless::engine::ids::{AppKey, ObjectKey, Revision, TrackingId};
 use driftless::engine::manifest::stage;
-use driftless::engine::revision::Refs;
+use driftless::engine::revision::{Ancestry, Refs};
 use driftless::engine::tracking::instance_name;
 
 use super::cluster::{Body, Cluster};
@@ -41,29 +41,82 @@ pub(crate) enum Folder {
 pub(crate) type Commit = BTreeMap<String, Folder>;
 
 /// The repository.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Git {
     pub(crate) commits: BTreeMap<Revision, Commit>,
+    /// What the branch named when a commit was made, and what else was merged.
+    pub(crate) parents: BTreeMap<Revision, Vec<Revision>>,
+    /// How many commits before another one are at hand.
+    pub(crate) at_hand: usize,
+    /// How far the history is followed.
+    pub(crate) depth: usize,
     pub(crate) main: Option<Revision>,
+    /// Tags by their full names.
+    pub(crate) tags: BTreeMap<Arc<str>, Revision>,
     pub(crate) down: bool,
     /// Manifests by their hashes.
     pub(crate) bodies: BTreeMap<Hash, Body>,
     next: u64,
 }
 
+impl Default for Git {
+    fn default() -> Self {
+        Self {
+            commits: BTreeMap::new(),
+            parents: BTreeMap::new(),
+            at_hand: 1,
+            depth: 1000,
+            main: None,
+            tags: BTreeMap::new(),
+            down: false,
+            bodies: BTreeMap::new(),
+            next: 0,
+        }
+    }
+}
+
 impl Git {
     /// Commits, and has the branch point to it.
     pub(crate) fn commit(&mut self, commit: Commit) -> Revision {
         self.next += 1;
-        let revision = Revision::parse(&format!("{:040x}", 0xabc0_0000_0000_u64 + self.next)).unwrap();
+        let revision = Revision::parse(&format!("{:07x}{:033x}", 0x00ab_c000 + self.next, self.next)).unwrap();
         self.commits.insert(revision.clone(), commit);
-        self.main = Some(revision.clone());
+        if let Some(parent) = self.main.replace(revision.clone()) {
+            self.parents.insert(revision.clone(), vec![parent]);
+        }
         revision
+    }
+
+    /// How a commit stands to an older one, as far as `depth` commits tell.
+    pub(crate) fn ancestry(&self, old: &Revision, new: &Revision, depth: usize) -> Ancestry {
+        let mut before = self.ancestors(old, depth, &BTreeSet::new());
+        before.remove(old);
+        let after = self.ancestors(new, depth, &before);
+        let cut = |commit: &Revision| {
+            let mut parents = self.parents.get(commit).into_iter().flatten();
+            !before.contains(commit) && parents.any(|parent| !after.contains(parent))
+        };
+        match () {
+            () if after.contains(old) => Ancestry::Follows,
+            () if after.iter().any(cut) => Ancestry::Unknown,
+            () => Ancestry::Rewritten,
+        }
+    }
+
+    /// A commit and those before it, at most `depth` back, and not beyond any of `met`.
+    fn ancestors(&self, from: &Revision, depth: usize, met: &BTreeSet<Revision>) -> BTreeSet<Revision> {
+        let (mut found, mut next) = (BTreeSet::from([from.clone()]), vec![from.clone()]);
+        for _ in 0..depth {
+            next.retain(|commit| !met.contains(commit));
+            next = next.iter().filter_map(|commit| self.parents.get(commit)).flatten().cloned().collect();
+            found.extend(next.iter().cloned());
+        }
+        found
     }
 
     pub(crate) fn refs(&self) -> Refs {
         let main = self.main.iter().map(|revision| (Arc::from("refs/heads/main"), revision.clone()));
-        Refs { head: self.main.clone(), refs: main.collect() }
+        Refs { head: self.main.clone(), refs: main.chain(self.tags.clone()).collect() }
     }
 
     /// What a commit desires of an application; `None`: its folder can't be rendered.
@@ -115,6 +168,7 @@ impl Git {
         let inputs = Arc::new(RenderInputs { options, ..RenderInputs::default() });
         let known = job.previous.as_ref().is_some_and(|previous| previous.options == options);
         let desired = (!known).then(|| Arc::new(set));
-        Ok(Rendered { revision: job.revision.clone(), desired, inputs })
+        let told = |since: &Revision| (since.clone(), self.ancestry(since, &job.revision, self.at_hand));
+        Ok(Rendered { revision: job.revision.clone(), desired, inputs, since: job.since.as_ref().map(told) })
     }
 }

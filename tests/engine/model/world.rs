@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use driftless::engine::effect::{Apply, Effect, Purpose};
+use driftless::engine::effect::{Apply, Effect, Purpose, Trace};
 use driftless::engine::event::{
     ApplyOutcome, DeleteOutcome, Event, Inspection, Leadership, RenderFailure, RenderFailureReason, RequestError,
     RequestErrorReason, SourceError, Sweep,
 };
 use driftless::engine::ids::{AppKey, Epoch, Gvk, ObjectKey};
 use driftless::engine::live::{Blame, LiveObject};
+use driftless::engine::revision::Ancestry;
 use driftless::engine::settings::EngineSettings;
 use driftless::engine::time::{Instant, Now, Timestamp};
 
@@ -165,6 +166,11 @@ impl World {
                 let result = self.git.render(job, &self.cluster);
                 Event::Rendered { app: job.app.clone(), request: job.request, result }
             }
+            Effect::Trace(trace) => {
+                let known = || self.git.ancestry(&trace.since, &trace.revision, self.git.depth);
+                let result = if self.git.down { Err(SourceError { message: "no route".into() }) } else { Ok(known()) };
+                traced(trace, result)
+            }
             Effect::Discover => Event::Discovered { kinds: self.cluster.kinds() },
             Effect::Apply(apply) => {
                 let outcome = self.apply(apply);
@@ -232,7 +238,7 @@ impl World {
         client.fetch(watch, &self.cluster);
         let Some((at, event)) = client.queue.pop_front() else { return Vec::new() };
         client.position = at.or(client.position);
-        self.step(replica, Event::Watch { watch: watch.clone(), event })
+        self.step(replica, Event::Watch { watch: watch.clone(), event, arrived: None })
     }
 
     /// The Application as it is now.
@@ -249,6 +255,11 @@ fn blame(covered: bool) -> Vec<Blame> {
         paths: vec![".data".into()],
     };
     if covered { Vec::new() } else { vec![editor] }
+}
+
+fn traced(trace: &Trace, result: Result<Ancestry, SourceError>) -> Event {
+    let Trace { app, since, revision, .. } = trace.clone();
+    Event::Traced { app, since, revision, result }
 }
 
 fn fenced_answer(effect: &Effect) -> Event {
@@ -292,6 +303,7 @@ pub(crate) fn failed_answer(effect: &Effect, error: RequestError, world: &World)
         Effect::WriteApplication(write) => {
             Event::ApplicationWritten { app: write.app.clone(), request: write.request, result: Err(error) }
         }
+        Effect::Trace(trace) => traced(trace, Err(SourceError { message: error.message })),
         Effect::Sweep => Event::Swept { result: Err(error) },
         Effect::Discover => Event::Discovered { kinds: world.cluster.kinds() },
         Effect::Store { .. } | Effect::Watch { .. } | Effect::Unwatch { .. } | Effect::Notify(_) => Event::Tick,

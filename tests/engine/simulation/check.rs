@@ -1,8 +1,10 @@
 //! What must hold after every step (DESIGN section 9), and at the end.
 
+use driftless::engine::application::ALLOW_PRUNE;
 use driftless::engine::effect::{Delete, Effect, Purpose};
-use driftless::engine::ids::AppKey;
+use driftless::engine::ids::{AppKey, Revision};
 use driftless::engine::record::StoreOp;
+use driftless::engine::revision::Ancestry;
 
 use super::run::{APPS, Run, short};
 use crate::engine::model::cluster::Stored;
@@ -38,7 +40,10 @@ impl Run {
                     self.fail(&format!("{replica} applies {revision:?}, which it did not see named in its epoch"));
                 }
             }
-            Effect::Delete(delete) => self.check_delete(replica, delete),
+            Effect::Delete(delete) => {
+                self.check_delete(replica, delete);
+                self.check_history(replica, delete);
+            }
             Effect::WriteApplication(write) => {
                 let current = self.world.applications.all.get(&write.app);
                 let current = current.filter(|app| app.resource_version == write.resource_version);
@@ -72,6 +77,21 @@ impl Run {
             if keys.is_empty() && *app == delete.app && !deleting {
                 self.fail(&format!("{} is deleted because {revision:?} is empty", delete.key));
             }
+        }
+    }
+
+    /// What is pruned left Git on the way from the commit that was synced last, or a person has let it through.
+    fn check_history(&self, index: usize, delete: &Delete) {
+        let installed = self.world.replicas[index].store.applications.get(&delete.app).map(|record| &record.revision);
+        let app = self.world.applications.all.get(&delete.app).filter(|app| !app.deleting);
+        let (Some(Some(installed)), Some(app)) = (installed, app) else { return };
+        let synced = app.status.history.last().and_then(|last| Revision::parse(&last.revision));
+        let allowed = app.annotations.get(ALLOW_PRUNE).is_some_and(|allowed| installed.as_str().starts_with(allowed));
+        let git = &self.world.git;
+        if let Some(synced) = synced.filter(|_| self.world.holder == Some(index) && !allowed)
+            && git.ancestry(&synced, installed, git.depth) != Ancestry::Follows
+        {
+            self.fail(&format!("{} is deleted, and {installed:?} does not follow {synced:?}", delete.key));
         }
     }
 
@@ -139,7 +159,7 @@ impl Run {
             if status.operation_state.as_ref().is_some_and(|state| state.phase == "Running") {
                 return Some(format!("{key} shows a running operation: {:?}", status.operation_state));
             }
-            if !app.annotations.is_empty() || app.operation.is_some() {
+            if app.annotations.keys().any(|name| name != ALLOW_PRUNE) || app.operation.is_some() {
                 return Some(format!("{key} was asked for something that was not done"));
             }
             let shared = commit.values().filter_map(|folder| match folder {

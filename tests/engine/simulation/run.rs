@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use driftless::engine::application::{Operation, REFRESH, RESOURCES_FINALIZER, SyncOperation};
+use driftless::engine::application::{
+    ALLOW_PRUNE, ObservedApplication, Operation, REFRESH, RESOURCES_FINALIZER, SyncOperation,
+};
 use driftless::engine::effect::Effect;
 use driftless::engine::event::Event;
 use driftless::engine::hash::Hash;
@@ -112,6 +114,7 @@ impl Run {
         let mut why = None;
         loop {
             if !self.work() {
+                self.let_prunes_through();
                 why = self.unsettled();
                 if self.world.now > earliest && why.is_none() {
                     break;
@@ -347,6 +350,7 @@ impl Run {
                 let milliseconds = [10, 500, 5_000, 130_000][self.random.below(4)];
                 self.let_pass(Duration::from_millis(milliseconds));
             }
+            12 if self.random.one_in(2) => self.let_prunes_through(),
             12 => self.relist_applications(),
             13 => self.application_person(),
             14 => self.repeat(),
@@ -459,6 +463,22 @@ impl Run {
                 applications.change(&key, |app| app.finalizers = vec![RESOURCES_FINALIZER.into()]);
                 applications.delete(&key);
             }
+        }
+    }
+
+    /// A person reads what a condition asks for, and does it.
+    fn let_prunes_through(&mut self) {
+        let asks = |app: &ObservedApplication| {
+            let mut messages = app.status.conditions.iter().map(|condition| &condition.message);
+            let (_, asked) = messages.find_map(|message| message.split_once(&format!("{ALLOW_PRUNE}=")))?;
+            let revision = asked.split_whitespace().next()?.to_owned();
+            (app.annotations.get(ALLOW_PRUNE) != Some(&revision)).then_some((app.key.clone(), revision))
+        };
+        let asked: Vec<_> = self.world.applications.all.values().filter_map(asks).collect();
+        for (key, revision) in asked {
+            self.log(format!("person lets {key} prune at {revision}"));
+            let allow = |app: &mut ObservedApplication| drop(app.annotations.insert(ALLOW_PRUNE.into(), revision));
+            self.world.applications.change(&key, allow);
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use driftless::cluster::watch::{WatchContext, WatchCounters, WatchSettings, run};
 use driftless::engine::event::{Event, WatchEvent};
 use driftless::engine::ids::Gvk;
+use driftless::engine::time;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -38,6 +39,7 @@ impl Running {
             stopped: CancellationToken::new(),
             counters: Arc::new(WatchCounters::default()),
             hurry: Default::default(),
+            origin: tokio::time::Instant::now(),
         };
         let task = tokio::spawn(run(context.clone(), Gvk::new("", "v1", "ConfigMap"), from));
         Self { server, context, events, task }
@@ -45,16 +47,23 @@ impl Running {
 
     /// The next event, in short.
     pub(crate) async fn event(&mut self) -> String {
-        let Some(Event::Watch { watch, event }) = soon(self.events.recv()).await else { panic!("no event of a watch") };
+        self.arrival().await.0
+    }
+
+    /// The next event, in short, and when it arrived after the start, if it is of an object on the stream.
+    async fn arrival(&mut self) -> (String, Option<Duration>) {
+        let event = soon(self.events.recv()).await;
+        let Some(Event::Watch { watch, event, arrived }) = event else { panic!("no event of a watch") };
         assert_eq!(watch, Gvk::new("", "v1", "ConfigMap"));
-        match event {
+        let text = match event {
             WatchEvent::ListStarted => "list".to_owned(),
             WatchEvent::Live(live) => format!("+{} {}", live.key.name, live.resource_version),
             WatchEvent::Gone { key, uid, resource_version } => format!("-{} {uid} {resource_version}", key.name),
             WatchEvent::ListDone { resource_version } => format!("done {resource_version}"),
             WatchEvent::Bookmark { resource_version } => format!("bookmark {resource_version}"),
             WatchEvent::Failed { error } => format!("failed {:?}: {}", error.reason, error.message),
-        }
+        };
+        (text, arrived.map(|at| at.since(time::Instant::from_origin(Duration::ZERO))))
     }
 
     pub(crate) async fn expect(&mut self, events: &[&str]) {
@@ -100,6 +109,25 @@ async fn lists_page_by_page_and_then_watches() {
     stream.event("MODIFIED", &object("a", 12));
     stream.event("DELETED", &object("b", 13));
     run.expect(&["+d 11", "+a 12", "-b uid-b 13"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_of_the_stream_tell_when_their_bytes_arrived() {
+    let mut run = Running::start(None);
+    run.server.expect(LIST).await.json(&page(10, "", &[object("a", 3)]));
+    for event in ["list", "+a 3", "done 10"] {
+        assert_eq!(run.arrival().await, (event.to_owned(), None));
+    }
+    let stream = run.server.expect(&watching(10)).await.open();
+    let begun = tokio::time::Instant::now();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    stream.event("MODIFIED", &object("a", 12));
+    let (event, arrived) = run.arrival().await;
+    let least = begun - run.context.origin + Duration::from_secs(5);
+    assert_eq!(event, "+a 12");
+    assert!(arrived.is_some_and(|arrived| arrived >= least && arrived < least + Duration::from_secs(5)), "{arrived:?}");
+    stream.event("BOOKMARK", &json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"resourceVersion": "50"}}));
+    assert_eq!(run.arrival().await, ("bookmark 50".to_owned(), None));
 }
 
 #[tokio::test(start_paused = true)]
