@@ -57,7 +57,11 @@ impl Engine {
                 self.drifted(app, key, heals, step);
             }
             Verdict::Missing | Verdict::OutOfSync => self.compare(app, key, step),
-            Verdict::Extra if object.record.live.is_none() && absence => self.forget(app, key, step),
+            // What was never seen may be another replica's latest apply, which the watch is still to show: it is not asked
+            // for that any more once the object is forgotten.
+            Verdict::Extra if object.record.live.is_none() && absence && object.record.expected.is_some() => {
+                self.forget(app, key, step);
+            }
             Verdict::Extra if object.record.live.is_none() => self.look(key, step),
             Verdict::Extra | Verdict::Foreign => {}
         }
