@@ -116,6 +116,8 @@ pub(super) struct Volatile {
     pub not_before: Option<Instant>,
     /// Failed requests in a row.
     pub failures: u32,
+    /// The newest resource version at which the watch showed that it was not there, while a request was under way.
+    pub absent_at: Option<u64>,
     /// It left the watch: a delete, or only the label went. Look before concluding.
     pub lost: bool,
     /// It does not carry our label, so no watch shows what becomes of it.

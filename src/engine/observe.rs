@@ -57,6 +57,7 @@ impl Object {
         let settled = self.record.expected.is_some_and(|expected| {
             Some(expected.desired) == self.record.desired && Some(expected.footprint) == record.footprint
         });
+        let resource_version = live.resource_version;
         let message = live.health.and_then(|health| health.message);
         let unwatched = live.instance.is_none();
         let plain = settled && owner == Owner::Ours && !live.deleting && !unwatched && message.is_none();
@@ -70,9 +71,19 @@ impl Object {
         volatile.unwatched = unwatched;
         volatile.deleting = deleting;
         volatile.health_message = message;
-        volatile.lost = false;
+        // An answer may be older than what the watch has shown since.
+        volatile.lost = volatile.absent_at.is_some_and(|at| resource_version < at);
+        volatile.absent_at = volatile.absent_at.filter(|_| volatile.lost);
         volatile.managed_fields = if settled { None } else { live.managed_fields };
         told
+    }
+
+    /// The watch shows that it was not there at this resource version. What a request under way answers may be older.
+    fn note_absence(&mut self, resource_version: u64) {
+        if self.flight.is_some() {
+            let volatile = self.volatile();
+            volatile.absent_at = volatile.absent_at.max(Some(resource_version));
+        }
     }
 
     /// What its application desires of it, as a claim.
@@ -212,6 +223,7 @@ impl Engine {
     /// An object left its watch: it was deleted, or only its label went.
     fn gone(&mut self, watch: &Gvk, key: &ObjectKey, uid: &Arc<str>, resource_version: u64, step: &mut Step<'_>) {
         let Some(object) = self.objects.get_mut(key) else { return };
+        object.note_absence(resource_version);
         let Some(live) = &object.record.live else { return };
         if watch_of(key, &object.record.version) != *watch
             || live.uid != *uid
@@ -228,11 +240,11 @@ impl Engine {
     fn list_done(&mut self, watch: &Gvk, resource_version: u64) {
         let list = self.watches.get(watch).map_or(0, |known| known.list);
         for key in self.keys_of(watch) {
-            if let Some(object) = self.objects.get_mut(&key)
-                && object.record.live.as_ref().is_some_and(|live| live.resource_version <= resource_version)
-                && object.seen != list
-            {
-                object.volatile().lost = true;
+            if let Some(object) = self.objects.get_mut(&key).filter(|object| object.seen != list) {
+                object.note_absence(resource_version);
+                if object.record.live.as_ref().is_some_and(|live| live.resource_version <= resource_version) {
+                    object.volatile().lost = true;
+                }
             }
             self.reassess(&key);
         }
@@ -320,7 +332,7 @@ impl Engine {
             }
         }
         if let Some(volatile) = self.objects.get_mut(key).and_then(|object| object.volatile.as_mut()) {
-            volatile.lost = false;
+            volatile.lost &= volatile.absent_at.take().is_some();
             volatile.failures = 0;
             volatile.not_before = None;
         }

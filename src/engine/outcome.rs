@@ -114,7 +114,7 @@ impl Engine {
             volatile.error = None;
             volatile.found_drifted = None;
             volatile.equal = None;
-            volatile.lost = false;
+            volatile.lost &= volatile.absent_at.take().is_some();
         }
         if leftover.is_some() || object.volatile.is_some() {
             object.volatile().leftover = leftover.map(Into::into);

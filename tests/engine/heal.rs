@@ -197,3 +197,24 @@ fn an_object_that_is_on_its_way_out_is_made_anew_when_it_is_gone() {
     rig.run();
     assert!(rig.is_desired("a", &config_map("one")));
 }
+
+#[test]
+fn an_answer_that_is_older_than_what_the_watch_has_shown_does_not_hide_a_delete() {
+    for created in [true, false] {
+        let mut rig = Rig::synced(&["one"]);
+        if created {
+            rig.commit("a", &["one", "two"]);
+        } else {
+            rig.world.cluster.edit(&config_map("one"), |_| {});
+        }
+        let key = config_map(if created { "two" } else { "one" });
+        let held = rig.run_until(|effect| matches!(effect, Effect::Apply(_)));
+        rig.world.execute(0, &held, None);
+        let answer = rig.world.replicas[0].answers.pop().unwrap();
+        rig.world.cluster.remove(&key);
+        rig.run_now();
+        rig.step(answer);
+        rig.run();
+        assert!(rig.is_desired("a", &key), "{key}");
+    }
+}
