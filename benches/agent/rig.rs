@@ -178,6 +178,23 @@ impl Rig {
         Ok(())
     }
 
+    /// Waits until every Application of the site is healthy: the controllers roll workloads out for long after the applies,
+    /// and each step of that is told in a status.
+    pub(crate) async fn healthy(&self, site: &Site) -> anyhow::Result<()> {
+        let path = application_path(&site.setup.namespace, "");
+        let begun = Instant::now();
+        loop {
+            let list: Value = serde_json::from_str(&cluster::read(&self.client, path.trim_end_matches('/')).await?)?;
+            let apps = list["items"].as_array().into_iter().flatten();
+            let open = apps.filter(|app| app["status"]["health"]["status"] != "Healthy").count();
+            if open == 0 {
+                return Ok(());
+            }
+            ensure!(begun.elapsed() < PATIENCE, "{open} Applications are not healthy");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
     /// Requests of the agents, as the API server has counted them.
     pub(crate) async fn served(&self) -> anyhow::Result<f64> {
         let text = cluster::read(&self.client, "/metrics").await?;

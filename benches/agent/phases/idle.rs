@@ -8,6 +8,10 @@ use crate::rig::Rig;
 /// Watches the agent do nothing.
 pub(crate) async fn run(rig: &mut Rig, report: &mut Report) -> anyhow::Result<()> {
     let main = rig.main()?;
+    // Without them nothing rolls out.
+    if rig.options.controllers == "*" {
+        rig.healthy(&main.site).await?;
+    }
     main.agent.quiet(CALM, REST).await?;
     let (before, served) = (main.agent.counts()?, rig.served().await?);
     tokio::time::sleep(rig.options.idle()).await;
