@@ -1,6 +1,7 @@
 //! What people see: the Application's status, the published view, and when either is written.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::application::REFRESH;
 use super::apps::{RECORDED_ERROR, RECORDED_SHARING};
@@ -139,7 +140,14 @@ impl Engine {
         }
         let request = self.next_number();
         let kept = changed.then(|| (hash, ApplicationStatus { resources: Vec::new(), ..status.clone() }));
-        app.status.in_flight = Some(StatusWrite { request, recording, status: kept, clear_operation, clear_refresh });
+        app.status.in_flight = Some(StatusWrite {
+            request,
+            resource_version: app.observed.resource_version,
+            recording,
+            status: kept,
+            clear_operation,
+            clear_refresh,
+        });
         step.emit(Effect::WriteApplication(Box::new(WriteApplication {
             app: app.key().clone(),
             request,
@@ -194,7 +202,7 @@ impl Engine {
                     }
                 }
                 Err(error) => {
-                    self.write_failed(&mut app, &error, step);
+                    self.write_failed(&mut app, write.resource_version, &error, step);
                     if write.clear_refresh && error.reason == RequestErrorReason::Conflict {
                         // It may have been asked for again.
                         app.status.clear_refresh = false;
@@ -207,7 +215,7 @@ impl Engine {
         self.dirty.insert(key.clone());
     }
 
-    fn write_failed(&mut self, app: &mut App, error: &RequestError, step: &mut Step<'_>) {
+    fn write_failed(&mut self, app: &mut App, decided_on: u64, error: &RequestError, step: &mut Step<'_>) {
         app.status.dirty = true;
         if error.reason == RequestErrorReason::NotFound {
             // The Application is gone; its watch will say so.
@@ -219,9 +227,11 @@ impl Engine {
         }
         app.failures = app.failures.saturating_add(1);
         let wait = match error.reason {
-            // The watch brings the newer state, mostly before this wait is over, and ends it.
+            // The watch has brought the newer state already.
+            RequestErrorReason::Conflict if app.observed.resource_version > decided_on => Duration::ZERO,
+            // It will, mostly before this wait is over, and that ends it.
             RequestErrorReason::Conflict => {
-                app.status.conflict = Some(app.observed.resource_version);
+                app.status.conflict = Some(decided_on);
                 self.settings.status_delay.min(self.retry_delay(app.failures))
             }
             _ => self.retry_delay(app.failures),

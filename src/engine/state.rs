@@ -206,6 +206,8 @@ pub(super) struct StatusState {
 pub(super) struct StatusWrite {
     /// Number of the request.
     pub request: u64,
+    /// The resource version that it was decided on.
+    pub resource_version: u64,
     /// It records the start of the sync, which goes on when it is confirmed.
     pub recording: bool,
     /// It removes `.operation`.

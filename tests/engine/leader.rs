@@ -142,3 +142,21 @@ fn a_conflict_is_answered_by_the_watch_and_by_a_read_where_the_watch_is_late() {
     assert!(!last.reread && last.remove_annotation.is_some());
     assert!(!rig.world.application("a").annotations.contains_key("argocd.argoproj.io/refresh"));
 }
+
+#[test]
+fn a_conflict_with_what_the_watch_has_shown_already_is_not_waited_for() {
+    let mut rig = Rig::synced(&["one"]);
+    rig.change("a", |app| {
+        app.annotations.insert("argocd.argoproj.io/refresh".into(), "normal".into());
+    });
+    let first = rig.run_until(|effect| matches!(effect, Effect::WriteApplication(_)));
+    rig.change("a", |app| {
+        app.annotations.insert("example.com/note".into(), "edited".into());
+    });
+    rig.run_now();
+    rig.effects();
+    rig.answer(&first);
+    rig.run_now();
+    assert_eq!(writes(&rig.effects()).len(), 1);
+    assert!(!rig.world.application("a").annotations.contains_key("argocd.argoproj.io/refresh"));
+}
