@@ -291,7 +291,7 @@ fn scan_error(error: &ScanError) -> ReadError {
 /// The text of a key. Only those of a document's outermost mapping may be no strings.
 fn key_text(key: Value, depth: usize) -> Result<String, &'static str> {
     match key {
-        Value::Str(text) => Ok(text),
+        Value::Str(text) => Ok(text.into()),
         Value::Plain(plain) if plain.kind() == Kind::Empty => Ok(String::new()),
         Value::Plain(plain) if depth == 0 => Ok(plain.text().to_owned()),
         _ => Err("a key is no string; write it with quotes"),
@@ -318,12 +318,13 @@ fn merge(map: &mut Map, value: Value) -> Result<(), &'static str> {
 }
 
 fn scalar_value(text: String, style: ScalarStyle, tag: Option<&Tag>, in_flow: bool) -> Result<Value, &'static str> {
+    let string = |text| if style == ScalarStyle::Plain { Value::str(text) } else { Value::quoted(text) };
     let core = match tag {
         None if style == ScalarStyle::Plain => None,
-        None => return Ok(Value::Str(text)),
+        None => return Ok(Value::quoted(text)),
         Some(tag) => match core_tag(tag) {
             Some(core) => Some(core),
-            None => return Ok(Value::Str(text)),
+            None => return Ok(string(text)),
         },
     };
     let kind = scalar::kind(&text);
@@ -331,9 +332,9 @@ fn scalar_value(text: String, style: ScalarStyle, tag: Option<&Tag>, in_flow: bo
     match (core, kind) {
         (None, Some(Kind::Null)) if text.is_empty() && in_flow => plain(Kind::Empty),
         // Printed once on its way through kustomize, such a time gets quotes.
-        (None, Some(Kind::Time)) if in_flow && text.contains(':') => Ok(Value::Str(text)),
+        (None, Some(Kind::Time)) if in_flow && text.contains(':') => Ok(Value::quoted(text)),
         (None, Some(kind)) => plain(kind),
-        (None, None) | (Some("str"), _) => Ok(Value::Str(text)),
+        (None, None) | (Some("str"), _) => Ok(string(text)),
         (Some("null"), Some(Kind::Null)) | (Some("float"), Some(Kind::Int | Kind::Float)) => {
             plain(kind.unwrap_or(Kind::Null))
         }
@@ -344,7 +345,7 @@ fn scalar_value(text: String, style: ScalarStyle, tag: Option<&Tag>, in_flow: bo
             let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
             let bytes = base64::engine::general_purpose::STANDARD.decode(text);
             let bytes = bytes.map_err(|_| "a value with the tag `!!binary` is no base64")?;
-            Ok(Value::Str(String::from_utf8_lossy(&bytes).into_owned()))
+            Ok(Value::str(String::from_utf8_lossy(&bytes)))
         }
         _ => Err("a value isn't what its tag says it is"),
     }
