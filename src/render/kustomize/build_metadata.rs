@@ -33,7 +33,7 @@ const NOTES: [&str; 19] = [
     "config.kubernetes.io/path",
     "config.kubernetes.io/index",
     "config.k8s.io/id",
-    "helm.kustomize.internal.config.kubernetes.io/generated",
+    "internal.config.kubernetes.io/helm-generated",
 ];
 
 /// Where a resource or a change comes from.
@@ -78,7 +78,8 @@ impl Origin {
         add("configuredIn", &self.configured_in);
         if let Some(texts) = &self.configured_by {
             let fields = ["apiVersion", "kind", "name", "namespace"].into_iter().zip(texts);
-            let by: Map = fields.filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key, Value::str(text))).collect();
+            let by: Map =
+                fields.filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key, Value::str(text))).collect();
             map.insert("configuredBy", Value::Map(by));
         }
         Value::Map(map)
@@ -88,6 +89,17 @@ impl Origin {
 /// Whether the kustomization asks for `option`.
 fn asks(kustomization: &Kustomization, option: &str) -> bool {
     kustomization.build_metadata.iter().any(|asked| asked == option)
+}
+
+/// Writes down that something changed all resources. Those that have no origin it must have made.
+pub fn note(resources: &mut Resources, change: &Origin) {
+    for resource in &mut resources.list {
+        if resource.origin.is_none() {
+            resource.origin = Some(change.clone());
+        } else {
+            resource.transformations.push(change.clone());
+        }
+    }
 }
 
 /// Takes the notes of the build off the resources, and writes onto them what the kustomization asks for.

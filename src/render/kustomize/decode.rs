@@ -43,7 +43,7 @@ impl From<DecodeError> for KustomizeError {
 impl Decode for String {
     fn decode(value: &Value) -> Result<Self, DecodeError> {
         match value {
-            Value::Str(text) => Ok(text.clone()),
+            Value::Str(text) => Ok(text.to_string()),
             Value::Plain(plain) if plain.kind() == Kind::Time => Ok(plain.text().to_owned()),
             Value::Plain(_) => {
                 let error = DecodeError::expected("a string", value);
@@ -130,7 +130,7 @@ pub(super) fn entries(value: &Value) -> Result<Vec<(&str, &Value)>, DecodeError>
 
 /// Declares a struct that is decoded from a mapping. Unknown fields are errors.
 macro_rules! settings {
-    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* $key:tt => $field:ident: $type:ty,)* }) => {
+    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* $key:literal => $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }

@@ -3,7 +3,7 @@
 use super::decode::settings;
 use super::error::KustomizeError;
 use super::resource::{Gvk, Resource};
-use super::value::{Kind, Map, Plain, Value};
+use super::value::{Kind, Map, Plain, Text, Value};
 
 settings! {
 /// A field of some kinds of resources.
@@ -120,7 +120,7 @@ fn walk(value: &mut Value, path: &[&str], missing: Missing, visit: Visit<'_>) ->
                 return Err("a name in the path is empty".to_owned());
             }
             let make = || match (missing, rest.is_empty()) {
-                (Missing::Scalar, true) => Value::Plain(Plain::new("", Kind::Null)),
+                (Missing::Scalar, true) => Value::Plain(Plain::empty()),
                 _ => Value::Map(Map::new()),
             };
             let create = list.is_none() && missing != Missing::Skip;
@@ -144,12 +144,8 @@ pub(super) fn set_plain(value: &mut Value, text: &str) -> Result<(), String> {
     if !value.is_scalar() {
         return Err(format!("a scalar is needed, and {} is there", value.describe()));
     }
-    // A style that is there stays: what was quoted remains a string.
-    *value = match value {
-        Value::Str(_) => Value::str(text),
-        Value::Plain(_) => Value::plain(text),
-        _ => return Ok(()),
-    };
+    // What has quotes keeps them, and remains a string.
+    *value = if value.is_quoted() { Value::quoted(text) } else { Value::plain(text) };
     Ok(())
 }
 
@@ -158,7 +154,27 @@ pub(super) fn set_string(value: &mut Value, text: &str) -> Result<(), String> {
     if !value.is_scalar() {
         return Err(format!("a scalar is needed, and {} is there", value.describe()));
     }
-    *value = Value::str(text);
+    *value = if value.is_quoted() { Value::quoted(text) } else { Value::str(text) };
+    Ok(())
+}
+
+/// Sets an entry of a mapping to a string.
+pub(super) fn set_entry(value: &mut Value, key: &str, text: &str) -> Result<(), String> {
+    if value.is_null() {
+        return Err("a mapping is needed, and null is there".to_owned());
+    }
+    let described = value.describe();
+    let Some(map) = value.as_map_mut() else {
+        return Err(format!("a mapping is needed, and {described} is there"));
+    };
+    match map.get_mut(key) {
+        Some(there) => *there = if there.is_quoted() { Value::quoted(text) } else { Value::str(text) },
+        None => {
+            let mut text = Text::from(text.to_owned());
+            text.quote_if_keyword();
+            map.insert(key, Value::Str(text));
+        }
+    }
     Ok(())
 }
 

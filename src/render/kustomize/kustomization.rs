@@ -68,11 +68,11 @@ pub struct Kustomization {
     /// Secrets to make.
     "secretGenerator" => secret_generator: Vec<GeneratorArgs>,
     /// For all Helm charts.
-    "helmGlobals" => helm_globals: Option<Value>,
+    "helmGlobals" => helm_globals: Option<Map>,
     /// Helm charts.
-    "helmCharts" => helm_charts: Vec<Value>,
+    "helmCharts" => helm_charts: Vec<Map>,
     /// Helm charts. Deprecated.
-    "helmChartInflationGenerator" => helm_chart_inflation_generator: Vec<Value>,
+    "helmChartInflationGenerator" => helm_chart_inflation_generator: Vec<Map>,
     /// For all generators of ConfigMaps and Secrets.
     "generatorOptions" => generator_options: Option<GeneratorOptions>,
     /// Files that extend the tables of fields.
@@ -354,7 +354,9 @@ impl Kustomization {
         kustomization.normalize();
         // A field that is there counts, even a list with nothing in it.
         let mut given = value.as_map().into_iter().flat_map(Map::iter).filter(|(key, value)| {
-            !(value.is_null() || value.as_str() == Some("") || ["apiversion", "kind"].contains(&key.to_lowercase().as_str()))
+            !(value.is_null()
+                || value.as_str() == Some("")
+                || ["apiversion", "kind"].contains(&key.to_lowercase().as_str()))
         });
         if given.next().is_none() {
             return Err(KustomizeError::new("the kustomization is empty; name `resources` in it, or remove the file"));
@@ -393,8 +395,9 @@ impl Kustomization {
             _ => return Err(KustomizeError::new("`Kustomization` or `Component` is needed").in_field("kind")),
         };
         if !self.api_version.is_empty() && self.api_version != version {
-            return Err(KustomizeError::new(format!("`{version}` is needed for the kind {}", self.kind))
-                .in_field("apiVersion"));
+            return Err(
+                KustomizeError::new(format!("`{version}` is needed for the kind {}", self.kind)).in_field("apiVersion")
+            );
         }
         if let Some(index) = self.config_map_generator.iter().position(|args| !args.secret_type.is_empty()) {
             return Err(KustomizeError::new("a ConfigMap has no type; remove the field")

@@ -1,11 +1,11 @@
 //! A resource on its way through a build: its value, and what was done to it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::build_metadata::Origin;
 use super::error::KustomizeError;
 use super::schema::Schema;
-use super::value::{Map, Value};
+use super::value::{Map, Text, Value};
 
 /// Namespace of what has none because it can't have one.
 const NO_NAMESPACE: &str = "_non_namespaceable_";
@@ -241,7 +241,7 @@ impl Resource {
         let Some(metadata) = self.metadata_mut() else { return };
         metadata.remove(field);
         if !entries.is_empty() {
-            let entries: Map = entries.into_iter().map(|(key, text)| (key, Value::Str(text))).collect();
+            let entries: Map = entries.into_iter().map(|(key, text)| (key, Value::Str(string(text)))).collect();
             metadata.insert(field, Value::Map(entries));
         }
     }
@@ -254,6 +254,13 @@ impl Resource {
             namespace => format!("{kind} {namespace}/{}", self.name()),
         }
     }
+}
+
+/// A string that is quoted if it has to be.
+fn string(text: String) -> Text {
+    let mut text = Text::from(text);
+    text.quote_if_keyword();
+    text
 }
 
 /// The resources of a build, in their order. No two are called the same.
@@ -315,19 +322,5 @@ impl Resources {
             },
             _ => Err(KustomizeError::new(format!("there are several {described} that could be merged with"))),
         }
-    }
-
-    /// Positions of the resources by the names that they had.
-    pub fn by_previous_name(&self) -> HashMap<&str, Vec<usize>> {
-        let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (at, resource) in self.list.iter().enumerate() {
-            for previous in &resource.previous {
-                let positions = names.entry(previous.name.as_str()).or_default();
-                if positions.last() != Some(&at) {
-                    positions.push(at);
-                }
-            }
-        }
-        names
     }
 }
