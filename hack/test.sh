@@ -50,6 +50,9 @@ step "programs to compare with"
 hack/tools/build.sh kustomize
 hack/tools/build.sh krusty
 
+step "tables"
+hack/tools/schema.sh --check
+
 step "tests"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -16,6 +16,7 @@ use crate::engine::redact::truncate;
 pub mod directory;
 mod documents;
 pub mod glob;
+pub mod kustomize;
 pub mod limits;
 mod manifest;
 pub mod memory;

@@ -1,0 +1,298 @@
+//! The values of YAML documents, with what is needed to print them as kustomize does and nothing else: no comments and no
+//! styles, which kustomize drops, and the text of unquoted scalars, which it copies into names, annotations and patches.
+
+use super::scalar;
+
+pub use super::scalar::Kind;
+
+/// A YAML value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A scalar without quotes that is no string: null, a boolean, a number or a time.
+    Plain(Plain),
+    /// A string.
+    Str(String),
+    /// A sequence.
+    Seq(Vec<Self>),
+    /// A mapping. Its keys are strings.
+    Map(Map),
+}
+
+/// A scalar that is no string, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plain {
+    text: Box<str>,
+    kind: Kind,
+}
+
+impl Plain {
+    /// A scalar of this kind. `text` must be a text that is read as this kind.
+    pub(super) fn new(text: &str, kind: Kind) -> Self {
+        Self { text: text.into(), kind }
+    }
+
+    /// The text as it was written: `0x1F`, `True`, `~`.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What it is.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl Value {
+    /// Null, as it stands behind a key without a value.
+    pub fn null() -> Self {
+        Self::Plain(Plain::new("null", Kind::Null))
+    }
+
+    /// A boolean.
+    pub fn bool(value: bool) -> Self {
+        Self::Plain(Plain::new(if value { "true" } else { "false" }, Kind::Bool))
+    }
+
+    /// An integer.
+    pub fn int(value: i64) -> Self {
+        Self::Plain(Plain::new(&value.to_string(), Kind::Int))
+    }
+
+    /// A string.
+    pub fn str(text: impl Into<String>) -> Self {
+        Self::Str(text.into())
+    }
+
+    /// What `text` is as a scalar without quotes: a number for `12`, null for `~`, a string for what is nothing else.
+    pub fn plain(text: &str) -> Self {
+        match scalar::kind(text) {
+            Some(kind) => Self::Plain(Plain::new(text, kind)),
+            None => Self::Str(text.to_owned()),
+        }
+    }
+
+    /// Whether it is null.
+    pub const fn is_null(&self) -> bool {
+        matches!(self, Self::Plain(plain) if matches!(plain.kind, Kind::Null | Kind::Empty))
+    }
+
+    /// Whether it is neither a sequence nor a mapping.
+    pub const fn is_scalar(&self) -> bool {
+        matches!(self, Self::Plain(_) | Self::Str(_))
+    }
+
+    /// The string. `None` for what is no string, numbers included.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The boolean.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Plain(plain) if plain.kind == Kind::Bool => Some(plain.text.starts_with(['t', 'T'])),
+            _ => None,
+        }
+    }
+
+    /// The text of a scalar as it was written, whatever it is: what kustomize compares and copies. `None` for sequences
+    /// and mappings.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Plain(plain) => Some(&plain.text),
+            Self::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The items of a sequence.
+    pub fn as_seq(&self) -> Option<&[Self]> {
+        match self {
+            Self::Seq(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The items of a sequence, to change.
+    pub const fn as_seq_mut(&mut self) -> Option<&mut Vec<Self>> {
+        match self {
+            Self::Seq(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The mapping.
+    pub const fn as_map(&self) -> Option<&Map> {
+        match self {
+            Self::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The mapping, to change.
+    pub const fn as_map_mut(&mut self) -> Option<&mut Map> {
+        match self {
+            Self::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The value under `key` of a mapping.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.as_map()?.get(key)
+    }
+
+    /// The value under `key` of a mapping, to change.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        self.as_map_mut()?.get_mut(key)
+    }
+
+    /// The value at a path of keys through nested mappings.
+    pub fn at(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |value, key| value.get(key))
+    }
+
+    /// What it is, for messages.
+    pub const fn describe(&self) -> &'static str {
+        match self {
+            Self::Plain(plain) => match plain.kind {
+                Kind::Null | Kind::Empty => "null",
+                Kind::Bool => "a boolean",
+                Kind::Int | Kind::Float => "a number",
+                Kind::Time => "a time",
+            },
+            Self::Str(_) => "a string",
+            Self::Seq(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::str(text)
+    }
+}
+
+impl From<Map> for Value {
+    fn from(map: Map) -> Self {
+        Self::Map(map)
+    }
+}
+
+/// A mapping whose entries keep the order in which they were inserted. Two mappings are equal if they have the same
+/// entries in the same order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Map {
+    entries: Vec<(String, Value)>,
+}
+
+impl Map {
+    /// A mapping without entries.
+    pub const fn new() -> Self {
+        Self { entries: Vec::new() }
+    }
+
+    /// Takes entries whose keys are known to differ.
+    pub(super) const fn from_unique(entries: Vec<(String, Value)>) -> Self {
+        Self { entries }
+    }
+
+    /// Number of entries.
+    pub const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it has no entries.
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
+        self.entries.iter().position(|(found, _)| found == key)
+    }
+
+    /// Whether there is an entry for `key`.
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.position(key).is_some()
+    }
+
+    /// The value for `key`.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.entries.iter().find(|(found, _)| found == key).map(|(_, value)| value)
+    }
+
+    /// The value for `key`, to change.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
+        self.entries.iter_mut().find(|(found, _)| found == key).map(|(_, value)| value)
+    }
+
+    /// Sets the value for `key`, in place or at the end. Returns the value that was there.
+    pub fn insert(&mut self, key: impl Into<String>, value: Value) -> Option<Value> {
+        let key = key.into();
+        match self.get_mut(&key) {
+            Some(slot) => Some(std::mem::replace(slot, value)),
+            None => {
+                self.entries.push((key, value));
+                None
+            }
+        }
+    }
+
+    /// The value for `key`, which is first set to what `default` makes if there is none.
+    pub fn get_or_insert_with(&mut self, key: &str, default: impl FnOnce() -> Value) -> &mut Value {
+        let at = self.position(key).unwrap_or_else(|| {
+            self.entries.push((key.to_owned(), default()));
+            self.entries.len() - 1
+        });
+        #[allow(clippy::indexing_slicing)] // `at` is a position in it.
+        &mut self.entries[at].1
+    }
+
+    /// Takes the entry for `key` out. The order of the others stays.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        self.position(key).map(|at| self.entries.remove(at).1)
+    }
+
+    /// Keeps the entries for which `keep` is true.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Value) -> bool) {
+        self.entries.retain_mut(|(key, value)| keep(key, value));
+    }
+
+    /// The entries in their order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Value)> + ExactSizeIterator {
+        self.entries.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// The entries in their order, values to change.
+    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&str, &mut Value)> + ExactSizeIterator {
+        self.entries.iter_mut().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// The keys in their order.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
+        self.entries.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// The values in the order of their entries.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &Value> + ExactSizeIterator {
+        self.entries.iter().map(|(_, value)| value)
+    }
+
+    /// Takes the mapping apart.
+    pub fn into_entries(self) -> Vec<(String, Value)> {
+        self.entries
+    }
+}
+
+impl<K: Into<String>> FromIterator<(K, Value)> for Map {
+    fn from_iter<T: IntoIterator<Item = (K, Value)>>(entries: T) -> Self {
+        let mut map = Self::new();
+        for (key, value) in entries {
+            map.insert(key, value);
+        }
+        map
+    }
+}
