@@ -17,6 +17,7 @@ pub mod field_spec;
 mod folded;
 mod generators;
 pub mod images;
+pub mod json;
 mod kind_list;
 pub mod kustomization;
 pub mod labels;
@@ -24,9 +25,11 @@ pub mod load;
 pub mod names;
 pub mod namespace;
 pub mod order;
+pub mod overrides;
 mod patches;
 pub mod read;
 pub mod references;
+mod renderer;
 mod replacements;
 pub mod replicas;
 pub mod resource;
@@ -40,11 +43,13 @@ pub mod write;
 
 pub use error::{ErrorKind, KustomizeError};
 pub use load::LoadRestriction;
+pub use renderer::Kustomize;
 pub use resource::Resource;
 
 use accumulate::{Accumulator, Builder};
 use build_metadata::Origin;
 use load::Loader;
+use overrides::Overrides;
 use schema::Schema;
 
 /// What a build depends on beside the tree.
@@ -52,6 +57,8 @@ use schema::Schema;
 pub struct BuildOptions {
     /// Which files kustomizations may read.
     pub load_restriction: LoadRestriction,
+    /// What is changed in the kustomization that is built.
+    pub overrides: Overrides,
 }
 
 /// Builds the kustomization in the folder `path`. Everything is read through `tree`.
@@ -68,6 +75,7 @@ pub fn build(
             "there is no kustomization in `{path}`; add a `kustomization.yaml`, or correct the path"
         )));
     };
+    builder.apply_overrides(&mut target, &options.overrides)?;
     if !target.kustomization.build_metadata.is_empty() {
         target.origin = Some(Origin::default());
     }
