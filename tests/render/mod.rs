@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a helper fails the test")]
 
 mod directory;
+mod kustomize;
 mod memo;
 
 use driftless::engine::application::{Directory, Source};

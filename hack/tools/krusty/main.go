@@ -24,8 +24,8 @@ type request struct {
 	Files map[string]string `json:"files,omitempty"`
 	// Unrestricted lifts the load restriction.
 	Unrestricted bool `json:"unrestricted,omitempty"`
-	// Legacy sorts as `--reorder legacy` does.
-	Legacy bool `json:"legacy,omitempty"`
+	// Fifo keeps the order of accumulation, as `--reorder none` does. The program's default is the legacy order.
+	Fifo bool `json:"fifo,omitempty"`
 	// Quiet leaves the output out of the answer: for benchmarks.
 	Quiet bool `json:"quiet,omitempty"`
 }
@@ -102,8 +102,9 @@ func build(fs filesys.FileSystem, asked request) (output []byte, err error) {
 	if asked.Unrestricted {
 		options.LoadRestrictions = types.LoadRestrictionsNone
 	}
-	if asked.Legacy {
-		options.Reorder = krusty.ReorderOptionLegacy
+	options.Reorder = krusty.ReorderOptionUnspecified
+	if asked.Fifo {
+		options.Reorder = krusty.ReorderOptionNone
 	}
 	resources, err := krusty.MakeKustomizer(options).Run(fs, asked.Path)
 	if err != nil {

@@ -1,8 +1,8 @@
 //! Values as JSON in the way that Go's `encoding/json` writes them, and values as kustomize has them after a way through
 //! JSON.
 
-use super::{emit, scalar};
 use super::value::{Kind, Map, Value};
+use super::{emit, scalar};
 
 /// `value` as JSON: keys ordered, `<`, `>` and `&` escaped, numbers as 64-bit floats.
 pub(super) fn to_json(value: &Value) -> Result<String, String> {

@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn literals_lose_one_pair_of_quotes() {
-        let cases = [("a=b", "b"), ("a=\"b c\"", "b c"), ("a='x'", "x"), ("a=\"x'", "\"x'"), ("a=\"", "\""), ("a=b=c", "b=c")];
+        let cases =
+            [("a=b", "b"), ("a=\"b c\"", "b c"), ("a='x'", "x"), ("a=\"x'", "\"x'"), ("a=\"", "\""), ("a=b=c", "b=c")];
         for (literal, expected) in cases {
             assert_eq!(split_literal(literal).unwrap(), ("a", expected), "{literal}");
         }
@@ -125,7 +126,8 @@ mod tests {
     #[test]
     fn lines_are_pairs_comments_or_nothing() {
         let content = "\u{feff}A=1\r\n# c\n\n  B = x = y \nC\n=z\nD='q'".as_bytes();
-        let pairs: Vec<_> = lines(content).unwrap().into_iter().map(|(k, v)| (k, String::from_utf8(v).unwrap())).collect();
+        let pairs: Vec<_> =
+            lines(content).unwrap().into_iter().map(|(k, v)| (k, String::from_utf8(v).unwrap())).collect();
         let expected = [("A", "1"), ("B ", " x = y "), ("C", ""), ("D", "'q'")];
         assert_eq!(pairs, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
         assert_eq!(lines(b"a=1\n\xff").unwrap_err().line, Some(2));

@@ -79,7 +79,8 @@ fn tokens(text: &str) -> Result<Vec<&str>, String> {
     let mut rest = text.trim_start_matches(blank);
     while !rest.is_empty() {
         let length = if rest.starts_with(SPECIAL) {
-            let longest = ["==", "!=", "=", "!", "(", ")", ",", ">", "<"].iter().find(|token| rest.starts_with(**token));
+            let longest =
+                ["==", "!=", "=", "!", "(", ")", ",", ">", "<"].iter().find(|token| rest.starts_with(**token));
             longest.map_or(1, |token| token.len())
         } else {
             rest.find(|c| SPECIAL.contains(&c) || blank(c)).unwrap_or(rest.len())
@@ -233,8 +234,24 @@ mod tests {
     fn requirements_select() {
         let labels = [("a", "b"), ("x.io/y", "z"), ("n", "5"), ("e", "")];
         for selector in [
-            "", "a", "a=b", "a==b", "a != c", "!q", "q!=b", "a in (b, c)", "a notin (c)", "q notin (b)", "x.io/y=z",
-            "n>4", "n<6", "a=b,n,e=", "e in ()", "e in (b,)", "e in (,b)", "a=b , x.io/y in (z)",
+            "",
+            "a",
+            "a=b",
+            "a==b",
+            "a != c",
+            "!q",
+            "q!=b",
+            "a in (b, c)",
+            "a notin (c)",
+            "q notin (b)",
+            "x.io/y=z",
+            "n>4",
+            "n<6",
+            "a=b,n,e=",
+            "e in ()",
+            "e in (b,)",
+            "e in (,b)",
+            "a=b , x.io/y in (z)",
         ] {
             assert!(selects(selector, &labels), "{selector}");
         }
@@ -246,8 +263,23 @@ mod tests {
     #[test]
     fn what_is_no_selector_is_an_error() {
         for selector in [
-            ",", "a,", "a b", "a=b c=d", "=b", "a in b", "a in (b", "a in (b c)", "a>b", "!a=b", "a/b/c", "-a", "a=-",
-            "a=b)", "(a)", "A/b", "a=<",
+            ",",
+            "a,",
+            "a b",
+            "a=b c=d",
+            "=b",
+            "a in b",
+            "a in (b",
+            "a in (b c)",
+            "a>b",
+            "!a=b",
+            "a/b/c",
+            "-a",
+            "a=-",
+            "a=b)",
+            "(a)",
+            "A/b",
+            "a=<",
         ] {
             assert!(LabelSelector::parse(selector).is_err(), "{selector}");
         }

@@ -61,6 +61,15 @@ pub fn document(text: &str) -> Result<Option<Value>, ReadError> {
     Reader::new(text, &mut Budget::default())?.document()
 }
 
+/// The first document of a text that holds settings and no resources: such are read with go-yaml v2, for which `yes` is a
+/// boolean, keys are strings whatever they look like, and of two equal keys the last counts.
+pub fn settings(text: &str) -> Result<Option<Value>, ReadError> {
+    let mut budget = Budget::default();
+    let mut reader = Reader::new(text, &mut budget)?;
+    reader.lenient = true;
+    reader.document()
+}
+
 /// Splits a text at the lines that begin with `---`, the first line apart, each part with the number of its first line.
 fn split(text: &str) -> Result<Vec<(&str, usize)>, ReadError> {
     let mut parts = Vec::new();
@@ -137,6 +146,8 @@ struct Reader<'i, 'b> {
     /// By the numbers of their anchors. `None` while the value is being read.
     anchors: HashMap<usize, Option<Anchored>>,
     budget: &'b mut Budget,
+    /// Whether it reads as go-yaml v2 does.
+    lenient: bool,
 }
 
 impl<'i, 'b> Reader<'i, 'b> {
@@ -155,7 +166,7 @@ impl<'i, 'b> Reader<'i, 'b> {
         options.block_nesting_limit = MAX_NESTING;
         options.emit_comments = false;
         let parser = Parser::new_from_str_with_options(text, options);
-        Ok(Self { parser, anchors: HashMap::new(), budget })
+        Ok(Self { parser, anchors: HashMap::new(), budget, lenient: false })
     }
 
     fn next(&mut self) -> Result<(Event<'i>, Span), ReadError> {
@@ -262,7 +273,7 @@ impl<'i, 'b> Reader<'i, 'b> {
                 }
                 continue;
             }
-            let key = key_text(key, depth).map_err(error)?;
+            let key = key_text(key, if self.lenient { 0 } else { depth }).map_err(error)?;
             let twice = if entries.len() < FEW_KEYS {
                 entries.iter().any(|(found, _)| *found == key)
             } else {
@@ -271,7 +282,9 @@ impl<'i, 'b> Reader<'i, 'b> {
                 }
                 !seen.insert(key.clone())
             };
-            if twice {
+            if twice && self.lenient {
+                entries.retain(|(found, _)| *found != key);
+            } else if twice {
                 return Err(error(&format!("the key {key:?} is given twice in one mapping; remove one of them")));
             }
             entries.push((key, value));

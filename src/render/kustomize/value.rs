@@ -32,6 +32,11 @@ impl Plain {
         Self { text: text.into(), kind }
     }
 
+    /// Null, as a scalar of which nothing was written.
+    pub(super) fn empty() -> Self {
+        Self::new("", Kind::Null)
+    }
+
     /// The text as it was written: `0x1F`, `True`, `~`.
     pub fn text(&self) -> &str {
         &self.text

@@ -1,0 +1,5 @@
+//! Kustomize against the real program.
+
+mod case;
+mod conformance;
+mod program;
