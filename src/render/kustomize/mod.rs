@@ -1,7 +1,94 @@
 //! Kustomize: what `kustomize build` prints for a tree, byte for byte, as a pure function of the tree.
 
+use std::sync::Arc;
+
+use super::limits::RenderLimits;
+use super::recorder::Recorder;
+
+mod accumulate;
+mod associative;
+pub mod build_metadata;
+pub mod config;
+pub mod decode;
+mod defaults;
 mod emit;
+pub mod error;
+pub mod field_spec;
+mod generators;
+pub mod images;
+mod kind_list;
+pub mod kustomization;
+pub mod labels;
+pub mod load;
+pub mod names;
+pub mod namespace;
+pub mod order;
+mod patches;
 pub mod read;
+pub mod references;
+mod replacements;
+pub mod replicas;
+pub mod resource;
 mod scalar;
+pub mod schema;
+pub mod strategic_merge;
 pub mod value;
+mod var_references;
+mod vars;
 pub mod write;
+
+pub use error::{ErrorKind, KustomizeError};
+pub use load::LoadRestriction;
+pub use resource::Resource;
+
+use accumulate::{Accumulator, Builder};
+use build_metadata::Origin;
+use load::Loader;
+use schema::Schema;
+
+/// What a build depends on beside the tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildOptions {
+    /// Which files kustomizations may read.
+    pub load_restriction: LoadRestriction,
+}
+
+/// Builds the kustomization in the folder `path`. Everything is read through `tree`.
+pub fn build(
+    tree: &mut Recorder<'_>,
+    path: &str,
+    options: &BuildOptions,
+    limits: &RenderLimits,
+) -> Result<Vec<Resource>, KustomizeError> {
+    let loader = Loader::new(tree, limits, options.load_restriction);
+    let mut builder = Builder { loader, schema: Arc::new(Schema::built_in().clone()), open: Vec::new() };
+    let Some(mut target) = builder.target(path.to_owned(), None)? else {
+        return Err(KustomizeError::new(format!(
+            "there is no kustomization in `{path}`; add a `kustomization.yaml`, or correct the path"
+        )));
+    };
+    if !target.kustomization.build_metadata.is_empty() {
+        target.origin = Some(Origin::default());
+    }
+    let built = builder.accumulate(&target, Accumulator::default())?;
+    let in_file = |error: KustomizeError| error.in_file(&target.file);
+    let mut resources = builder.finish(built).map_err(in_file)?;
+    order::sort(&mut resources, target.kustomization.sort_options.as_ref()).map_err(in_file)?;
+    build_metadata::finish(&mut resources, &target.kustomization).map_err(|error| in_file(error.into()))?;
+    Ok(resources.list)
+}
+
+/// The resources as `kustomize build` prints them: documents separated by `---`.
+pub fn to_yaml(resources: &[Resource]) -> Result<String, KustomizeError> {
+    let mut text = String::new();
+    for resource in resources {
+        if !text.is_empty() {
+            text.push_str("---\n");
+        }
+        write::append_yaml(&resource.value, &mut text).map_err(|error| KustomizeError {
+            field: format!("{}: {}", resource.describe(), error.path),
+            ..KustomizeError::new(error.reason)
+        })?;
+    }
+    Ok(text)
+}

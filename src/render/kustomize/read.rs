@@ -61,6 +61,15 @@ pub fn document(text: &str) -> Result<Option<Value>, ReadError> {
     Reader::new(text, &mut Budget::default())?.document()
 }
 
+/// The first document of a text that holds settings and no resources: such are read with go-yaml v2, for which `yes` is a
+/// boolean, keys are strings whatever they look like, and of two equal keys the last counts.
+pub fn settings(text: &str) -> Result<Option<Value>, ReadError> {
+    let mut budget = Budget::default();
+    let mut reader = Reader::new(text, &mut budget)?;
+    reader.lenient = true;
+    reader.document()
+}
+
 /// Splits a text at the lines that begin with `---`, the first line apart, each part with the number of its first line.
 fn split(text: &str) -> Result<Vec<(&str, usize)>, ReadError> {
     let mut parts = Vec::new();
@@ -137,6 +146,8 @@ struct Reader<'i, 'b> {
     /// By the numbers of their anchors. `None` while the value is being read.
     anchors: HashMap<usize, Option<Anchored>>,
     budget: &'b mut Budget,
+    /// Whether it reads as go-yaml v2 does.
+    lenient: bool,
 }
 
 impl<'i, 'b> Reader<'i, 'b> {
@@ -155,7 +166,7 @@ impl<'i, 'b> Reader<'i, 'b> {
         options.block_nesting_limit = MAX_NESTING;
         options.emit_comments = false;
         let parser = Parser::new_from_str_with_options(text, options);
-        Ok(Self { parser, anchors: HashMap::new(), budget })
+        Ok(Self { parser, anchors: HashMap::new(), budget, lenient: false })
     }
 
     fn next(&mut self) -> Result<(Event<'i>, Span), ReadError> {
@@ -262,7 +273,7 @@ impl<'i, 'b> Reader<'i, 'b> {
                 }
                 continue;
             }
-            let key = key_text(key, depth).map_err(error)?;
+            let key = key_text(key, if self.lenient { 0 } else { depth }).map_err(error)?;
             let twice = if entries.len() < FEW_KEYS {
                 entries.iter().any(|(found, _)| *found == key)
             } else {
@@ -271,7 +282,9 @@ impl<'i, 'b> Reader<'i, 'b> {
                 }
                 !seen.insert(key.clone())
             };
-            if twice {
+            if twice && self.lenient {
+                entries.retain(|(found, _)| *found != key);
+            } else if twice {
                 return Err(error(&format!("the key {key:?} is given twice in one mapping; remove one of them")));
             }
             entries.push((key, value));
@@ -291,7 +304,7 @@ fn scan_error(error: &ScanError) -> ReadError {
 /// The text of a key. Only those of a document's outermost mapping may be no strings.
 fn key_text(key: Value, depth: usize) -> Result<String, &'static str> {
     match key {
-        Value::Str(text) => Ok(text),
+        Value::Str(text) => Ok(text.into()),
         Value::Plain(plain) if plain.kind() == Kind::Empty => Ok(String::new()),
         Value::Plain(plain) if depth == 0 => Ok(plain.text().to_owned()),
         _ => Err("a key is no string; write it with quotes"),
@@ -318,12 +331,13 @@ fn merge(map: &mut Map, value: Value) -> Result<(), &'static str> {
 }
 
 fn scalar_value(text: String, style: ScalarStyle, tag: Option<&Tag>, in_flow: bool) -> Result<Value, &'static str> {
+    let string = |text| if style == ScalarStyle::Plain { Value::str(text) } else { Value::quoted(text) };
     let core = match tag {
         None if style == ScalarStyle::Plain => None,
-        None => return Ok(Value::Str(text)),
+        None => return Ok(Value::quoted(text)),
         Some(tag) => match core_tag(tag) {
             Some(core) => Some(core),
-            None => return Ok(Value::Str(text)),
+            None => return Ok(string(text)),
         },
     };
     let kind = scalar::kind(&text);
@@ -331,9 +345,9 @@ fn scalar_value(text: String, style: ScalarStyle, tag: Option<&Tag>, in_flow: bo
     match (core, kind) {
         (None, Some(Kind::Null)) if text.is_empty() && in_flow => plain(Kind::Empty),
         // Printed once on its way through kustomize, such a time gets quotes.
-        (None, Some(Kind::Time)) if in_flow && text.contains(':') => Ok(Value::Str(text)),
+        (None, Some(Kind::Time)) if in_flow && text.contains(':') => Ok(Value::quoted(text)),
         (None, Some(kind)) => plain(kind),
-        (None, None) | (Some("str"), _) => Ok(Value::Str(text)),
+        (None, None) | (Some("str"), _) => Ok(string(text)),
         (Some("null"), Some(Kind::Null)) | (Some("float"), Some(Kind::Int | Kind::Float)) => {
             plain(kind.unwrap_or(Kind::Null))
         }
@@ -344,7 +358,7 @@ fn scalar_value(text: String, style: ScalarStyle, tag: Option<&Tag>, in_flow: bo
             let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
             let bytes = base64::engine::general_purpose::STANDARD.decode(text);
             let bytes = bytes.map_err(|_| "a value with the tag `!!binary` is no base64")?;
-            Ok(Value::Str(String::from_utf8_lossy(&bytes).into_owned()))
+            Ok(Value::str(String::from_utf8_lossy(&bytes)))
         }
         _ => Err("a value isn't what its tag says it is"),
     }

@@ -32,11 +32,15 @@ pub(super) fn kind(text: &str) -> Option<Kind> {
 /// Whether go-yaml v2 would take `text` for something else than a string if it stood without quotes. Numbers in base 60
 /// are among them: they are quoted for the sake of other parsers.
 pub(super) fn needs_quotes(text: &str) -> bool {
+    text == "<<" || old_bool(text).is_some() || kind(text).is_some() || is_base60(text)
+}
+
+/// What `text` is for go-yaml v2 but not for v3.
+pub(super) fn old_bool(text: &str) -> Option<bool> {
     match text {
-        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => true,
-        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => true,
-        "<<" => true,
-        _ => kind(text).is_some() || is_base60(text),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
     }
 }
 

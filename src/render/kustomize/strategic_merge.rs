@@ -8,7 +8,7 @@
 
 use super::associative;
 use super::schema::{Node, Schema};
-use super::value::{Kind, Map, Value};
+use super::value::{Map, Value};
 
 /// The key that says what to do with a mapping or a list instead of merging it.
 pub(super) const DIRECTIVE: &str = "$patch";
@@ -174,7 +174,13 @@ impl<'s> Walk<'s> {
             let mut their = theirs.get_mut(key);
             let field = node.and_then(|node| node.field(key));
             match self.pair(Some(value), their.as_deref_mut(), field) {
-                Ok(Outcome::Clear) => false,
+                Ok(Outcome::Clear) => {
+                    // Not to be taken for something new below.
+                    if let Some(their) = their {
+                        *their = Value::null();
+                    }
+                    false
+                }
                 Ok(Outcome::Theirs) => assign(value, their),
                 Ok(Outcome::Ours) => {
                     quote_keyword(value);
@@ -189,7 +195,7 @@ impl<'s> Walk<'s> {
         if let Some(error) = failed {
             return Err(error);
         }
-        // What they have of ours was dealt with, and may be gone by now. It was emptied when it was taken.
+        // What both have was dealt with above.
         for (key, value) in theirs.iter_mut().filter(|(_, value)| !value.is_null()) {
             if ours.contains_key(key) {
                 continue;
@@ -273,9 +279,7 @@ fn nulls(ours: Option<&Value>, patched: bool) -> Outcome {
 /// Fails unless all values that are there and not null are of one shape.
 fn expect(values: &[Option<&Value>], fits: impl Fn(&Value) -> bool, shape: &str) -> Result<(), MergeError> {
     let odd = values.iter().flatten().find(|value| !value.is_null() && !fits(value));
-    odd.map_or(Ok(()), |odd| {
-        Err(MergeError::new(format!("{} can't be merged with {shape}", odd.describe())))
-    })
+    odd.map_or(Ok(()), |odd| Err(MergeError::new(format!("{} can't be merged with {shape}", odd.describe()))))
 }
 
 /// Puts the patch's value into a field. Returns whether the field stays.
@@ -311,11 +315,7 @@ pub(super) fn parse_directive(value: &Value) -> Result<Directive, MergeError> {
     }
 }
 
-/// Whether a value is null but spelled out, or not null at all.
+/// Whether a value is null, or a mapping without entries.
 pub(super) fn is_empty_or_null(value: &Value) -> bool {
-    match value {
-        Value::Plain(plain) => matches!(plain.kind(), Kind::Null | Kind::Empty),
-        Value::Map(map) => map.is_empty(),
-        _ => false,
-    }
+    value.is_null() || value.as_map().is_some_and(Map::is_empty)
 }

@@ -1,5 +1,6 @@
-//! The values of YAML documents, with what is needed to print them as kustomize does and nothing else: no comments and no
-//! styles, which kustomize drops, and the text of unquoted scalars, which it copies into names, annotations and patches.
+//! The values of YAML documents, with what is needed to print them as kustomize does and nothing else: no comments, which
+//! kustomize drops, but the text of unquoted scalars, which it copies into names, annotations and patches, and which
+//! strings had quotes: what is written over such a string becomes a string itself.
 
 use super::scalar;
 
@@ -11,7 +12,7 @@ pub enum Value {
     /// A scalar without quotes that is no string: null, a boolean, a number or a time.
     Plain(Plain),
     /// A string.
-    Str(String),
+    Str(Text),
     /// A sequence.
     Seq(Vec<Self>),
     /// A mapping. Its keys are strings.
@@ -31,6 +32,11 @@ impl Plain {
         Self { text: text.into(), kind }
     }
 
+    /// Null, as a scalar of which nothing was written.
+    pub(super) fn empty() -> Self {
+        Self::new("", Kind::Null)
+    }
+
     /// The text as it was written: `0x1F`, `True`, `~`.
     pub fn text(&self) -> &str {
         &self.text
@@ -39,6 +45,65 @@ impl Plain {
     /// What it is.
     pub const fn kind(&self) -> Kind {
         self.kind
+    }
+}
+
+/// A string. Two are equal if they say the same, with quotes or without.
+#[derive(Clone, Debug, Default)]
+pub struct Text {
+    text: Box<str>,
+    quoted: bool,
+}
+
+impl Text {
+    /// A string that stands in quotes, or in a block.
+    pub fn quoted(text: impl Into<String>) -> Self {
+        Self { text: text.into().into(), quoted: true }
+    }
+
+    /// Whether it stands in quotes, or in a block.
+    pub const fn is_quoted(&self) -> bool {
+        self.quoted
+    }
+
+    /// Gives it quotes if go-yaml v2 would not read it as a string without them.
+    pub(super) fn quote_if_keyword(&mut self) {
+        self.quoted = self.quoted || (!self.text.is_empty() && scalar::needs_quotes(&self.text));
+    }
+}
+
+impl std::ops::Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Text {}
+
+impl From<String> for Text {
+    /// A string without quotes.
+    fn from(text: String) -> Self {
+        Self { text: text.into(), quoted: false }
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.text.into()
     }
 }
 
@@ -58,17 +123,52 @@ impl Value {
         Self::Plain(Plain::new(&value.to_string(), Kind::Int))
     }
 
-    /// A string.
+    /// A string, without quotes as far as patches are concerned.
     pub fn str(text: impl Into<String>) -> Self {
-        Self::Str(text.into())
+        Self::Str(Text::from(text.into()))
+    }
+
+    /// A string that stands in quotes, or in a block.
+    pub fn quoted(text: impl Into<String>) -> Self {
+        Self::Str(Text::quoted(text))
     }
 
     /// What `text` is as a scalar without quotes: a number for `12`, null for `~`, a string for what is nothing else.
     pub fn plain(text: &str) -> Self {
         match scalar::kind(text) {
             Some(kind) => Self::Plain(Plain::new(text, kind)),
-            None => Self::Str(text.to_owned()),
+            None => Self::str(text),
         }
+    }
+
+    /// Whether it is a string that stands in quotes, or in a block.
+    pub const fn is_quoted(&self) -> bool {
+        matches!(self, Self::Str(text) if text.is_quoted())
+    }
+
+    /// Replaces it by `value`, which gets the quotes that this one has, or loses its own: a scalar that is written over a
+    /// string in quotes becomes a string.
+    pub fn replace_keeping_quotes(&mut self, value: Self) {
+        *self = match value {
+            Self::Str(text) if text.quoted != self.is_quoted() => {
+                Self::Str(Text { text: text.text, quoted: self.is_quoted() })
+            }
+            Self::Plain(plain) if self.is_quoted() => Self::Str(Text { text: plain.text, quoted: true }),
+            other => other,
+        };
+    }
+
+    /// Writes `text` over it as kustomize sets names: the quotes stay, and what has none is read again, so that it may
+    /// become a number.
+    pub fn write_over(&mut self, text: &str) {
+        *self = if self.is_quoted() { Self::quoted(text) } else { Self::plain(text) };
+    }
+
+    /// `text` for a field that isn't there yet, as kustomize sets names: with quotes if it needs them to be a string.
+    pub fn named(text: &str) -> Self {
+        let mut value = Text::from(text.to_owned());
+        value.quote_if_keyword();
+        Self::Str(value)
     }
 
     /// Whether it is null.
