@@ -2,4 +2,5 @@
 
 mod case;
 mod conformance;
+mod overlays;
 mod program;
