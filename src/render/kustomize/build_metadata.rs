@@ -1,7 +1,7 @@
 //! What a build writes down about itself on the resources: where each comes from, what changed it, who built it.
 
 use super::kustomization::Kustomization;
-use super::resource::Resources;
+use super::resource::{Resource, Resources};
 use super::value::{Map, Value};
 use super::write::{WriteError, to_yaml};
 
@@ -65,6 +65,16 @@ impl Origin {
     pub fn built_in(&self, file: &str, kind: &str) -> Self {
         let configured_by = Some(["builtin".to_owned(), kind.to_owned(), String::new(), String::new()]);
         Self { path: String::new(), configured_in: self.below(file).path, configured_by }
+    }
+
+    /// What a generator or transformer makes or changes that is itself a resource.
+    pub fn of_plugin(plugin: &Resource) -> Option<Self> {
+        let texts = [plugin.api_version(), plugin.kind(), plugin.name(), plugin.namespace()];
+        plugin.origin.as_ref().map(|origin| Self {
+            path: String::new(),
+            configured_in: origin.path.clone(),
+            configured_by: Some(texts.map(str::to_owned)),
+        })
     }
 
     /// Its lines, in the order of the fields in kustomize.
