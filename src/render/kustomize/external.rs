@@ -90,7 +90,7 @@ impl Builder<'_, '_> {
         for (index, entry) in entries.iter().enumerate() {
             match kind_list::resources(entry, &self.schema) {
                 Ok(mut resources) => {
-                    let origin = target.origin.as_ref().map(|origin| origin.below(&target.file_name));
+                    let origin = target.origin.as_ref().map(|origin| origin.below(target.file_name));
                     resources.iter_mut().for_each(|resource| resource.origin.clone_from(&origin));
                     all.resources.append(resources)?;
                 }
