@@ -2,5 +2,6 @@
 
 mod case;
 mod conformance;
+mod ours;
 mod overlays;
 mod program;
