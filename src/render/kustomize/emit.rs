@@ -71,6 +71,11 @@ fn analyze(text: &str) -> Analysis {
     }
 }
 
+/// Whether `text` can stand without quotes, whatever it would be read as then.
+pub(super) fn may_be_plain(text: &str) -> bool {
+    analyze(text).plain
+}
+
 impl<'t> Emitter<'t> {
     /// Writes behind `out`, which is empty or ends with a line break.
     pub(super) const fn new(out: &'t mut String) -> Self {

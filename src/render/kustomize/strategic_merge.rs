@@ -166,6 +166,7 @@ impl<'s> Walk<'s> {
     }
 
     fn fields(self, ours: &mut Map, theirs: &mut Map, node: Option<Node<'s>>) -> Result<(), MergeError> {
+        let new: Vec<bool> = theirs.keys().map(|key| !ours.contains_key(key)).collect();
         let mut failed = None;
         ours.retain(|key, value| {
             if failed.is_some() {
@@ -174,13 +175,7 @@ impl<'s> Walk<'s> {
             let mut their = theirs.get_mut(key);
             let field = node.and_then(|node| node.field(key));
             match self.pair(Some(value), their.as_deref_mut(), field) {
-                Ok(Outcome::Clear) => {
-                    // Not to be taken for something new below.
-                    if let Some(their) = their {
-                        *their = Value::null();
-                    }
-                    false
-                }
+                Ok(Outcome::Clear) => false,
                 Ok(Outcome::Theirs) => assign(value, their),
                 Ok(Outcome::Ours) => {
                     quote_keyword(value);
@@ -195,15 +190,11 @@ impl<'s> Walk<'s> {
         if let Some(error) = failed {
             return Err(error);
         }
-        // What both have was dealt with above.
-        for (key, value) in theirs.iter_mut().filter(|(_, value)| !value.is_null()) {
-            if ours.contains_key(key) {
-                continue;
-            }
+        for ((key, value), _) in theirs.iter_mut().zip(new).filter(|(_, new)| *new) {
             let field = node.and_then(|node| node.field(key));
             if self.pair(None, Some(value), field).map_err(|error| error.under(key))? == Outcome::Theirs {
                 quote_keyword(value);
-                ours.insert(key, std::mem::replace(value, Value::null()));
+                ours.insert(key, value.clone());
             }
         }
         Ok(())
@@ -282,11 +273,12 @@ fn expect(values: &[Option<&Value>], fits: impl Fn(&Value) -> bool, shape: &str)
     odd.map_or(Ok(()), |odd| Err(MergeError::new(format!("{} can't be merged with {shape}", odd.describe()))))
 }
 
-/// Puts the patch's value into a field. Returns whether the field stays.
+/// Puts the patch's value into a field. Returns whether the field stays. The patch keeps the value, with the quotes that it
+/// got: in a list, an element of the patch may be walked again.
 fn assign(slot: &mut Value, theirs: Option<&mut Value>) -> bool {
     let Some(theirs) = theirs.filter(|value| !value.is_null()) else { return false };
-    let taken = std::mem::replace(theirs, Value::null());
-    slot.replace_keeping_quotes(taken);
+    slot.replace_keeping_quotes(theirs.clone());
+    theirs.clone_from(slot);
     true
 }
 
