@@ -14,6 +14,7 @@ mod defaults;
 mod emit;
 pub mod error;
 pub mod field_spec;
+mod folded;
 mod generators;
 mod go_json;
 mod hash;

@@ -10,8 +10,8 @@ use serde_saphyr::granit_parser::{
     Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle, Tag,
 };
 
-use super::scalar;
 use super::value::{Kind, Map, Plain, Value};
+use super::{folded, scalar};
 
 /// How deep values nest.
 pub const MAX_NESTING: usize = 200;
@@ -202,10 +202,12 @@ impl<'i, 'b> Reader<'i, 'b> {
                 // The parser says `~` for a scalar that was left out.
                 let left_out = style == ScalarStyle::Plain && span.start.index() == span.end.index();
                 let text = if left_out { Cow::Borrowed("") } else { text };
-                (
-                    scalar_value(text.into_owned(), style, tag, in_flow).map_err(|reason| error(reason.to_owned()))?,
-                    anchor,
-                )
+                let value = if self.lenient {
+                    settings_scalar(text.into_owned(), style, tag)
+                } else {
+                    scalar_value(text.into_owned(), style, tag, in_flow)
+                };
+                (value.map_err(|reason| error(reason.to_owned()))?, anchor)
             }
             Event::SequenceStart(style, anchor, _) => {
                 self.open(anchor);
@@ -273,6 +275,10 @@ impl<'i, 'b> Reader<'i, 'b> {
                 }
                 continue;
             }
+            // Kustomize takes a quoted `<<` for a merge key that was followed already.
+            if !self.lenient && key.text() == Some("<<") {
+                continue;
+            }
             let key = key_text(key, if self.lenient { 0 } else { depth }).map_err(error)?;
             let twice = if entries.len() < FEW_KEYS {
                 entries.iter().any(|(found, _)| *found == key)
@@ -330,7 +336,16 @@ fn merge(map: &mut Map, value: Value) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// A scalar as go-yaml v2 reads it.
+fn settings_scalar(text: String, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, &'static str> {
+    match scalar::old_bool(&text) {
+        Some(value) if tag.is_none() && style == ScalarStyle::Plain => Ok(Value::bool(value)),
+        _ => scalar_value(text, if style == ScalarStyle::Folded { ScalarStyle::Literal } else { style }, tag, false),
+    }
+}
+
 fn scalar_value(text: String, style: ScalarStyle, tag: Option<&Tag>, in_flow: bool) -> Result<Value, &'static str> {
+    let text = if style == ScalarStyle::Folded { folded::written_and_read(text) } else { text };
     let string = |text| if style == ScalarStyle::Plain { Value::str(text) } else { Value::quoted(text) };
     let core = match tag {
         None if style == ScalarStyle::Plain => None,
@@ -396,7 +411,7 @@ mod tests {
             ),
             (
                 "a: &x {b: 1}\nc: *x\nd: {<<: *x, e: 2}\n\"<<\": 3",
-                "\"<<\": 3\na:\n  b: 1\nc:\n  b: 1\nd:\n  b: 1\n  e: 2\n",
+                "a:\n  b: 1\nc:\n  b: 1\nd:\n  b: 1\n  e: 2\n",
             ),
             ("d: {<<: [{a: 1, b: 1}, {a: 2, c: 2}], b: 3}", "d:\n  a: 1\n  b: 3\n  c: 2\n"),
             (

@@ -32,7 +32,7 @@ pub(super) fn kind(text: &str) -> Option<Kind> {
 /// Whether go-yaml v2 would take `text` for something else than a string if it stood without quotes. Numbers in base 60
 /// are among them: they are quoted for the sake of other parsers.
 pub(super) fn needs_quotes(text: &str) -> bool {
-    text == "<<" || old_bool(text).is_some() || kind(text).is_some() || is_base60(text)
+    old_bool(text).is_some() || kind(text).is_some() || is_base60(text)
 }
 
 /// What `text` is for go-yaml v2 but not for v3.
@@ -175,19 +175,20 @@ pub(super) fn print_float(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    // JSON writes numbers below 10^21 without an exponent, and without a point if they are whole. Those that fit into
-    // 64 bits are then read as integers.
-    #[allow(clippy::cast_possible_truncation)] // Within the range that is asked for first, and whole.
-    if value.fract() == 0.0 && value.abs() < 1e21 {
-        let whole = value as i128;
-        if i64::try_from(whole).is_ok() || u64::try_from(whole).is_ok() {
-            return whole.to_string();
-        }
-    }
-    // Go prints the shortest digits that say the number, with an exponent if that is below -4 or above 5.
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
+    // JSON writes the shortest digits that say the number, below 10^21 without an exponent. What is whole and fits into
+    // 64 bits is then read as an integer.
+    let decimals = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    if let Some(zeros) = usize::try_from(exponent).ok().filter(|_| exponent < 21).and_then(|e| e.checked_sub(decimals))
+    {
+        let whole = mantissa.replace('.', "") + &"0".repeat(zeros);
+        if whole.parse::<i64>().is_ok() || whole.parse::<u64>().is_ok() {
+            return whole;
+        }
+    }
+    // Go prints the shortest digits, with an exponent if that is below -4 or above 5.
     if (-4..6).contains(&exponent) {
         return format!("{value}");
     }
@@ -288,10 +289,10 @@ mod tests {
 
     #[test]
     fn what_other_parsers_misread_is_quoted() {
-        for text in ["yes", "N", "off", "12:30:45", "1:2", "1_0:59.5_", "<<", "1e3", "~", "", "2001-01-01"] {
+        for text in ["yes", "N", "off", "12:30:45", "1:2", "1_0:59.5_", "1e3", "~", "", "2001-01-01"] {
             assert!(needs_quotes(text), "{text}");
         }
-        for text in ["yess", "12:60", "a:1", "1:2:", "1.5:2", "v1.0", "1.2.3", "0o", "=", "1:2.5:3"] {
+        for text in ["yess", "12:60", "a:1", "1:2:", "1.5:2", "v1.0", "1.2.3", "0o", "<<", "=", "1:2.5:3"] {
             assert!(!needs_quotes(text), "{text}");
         }
     }
@@ -311,6 +312,8 @@ mod tests {
             ("0.0001", "0.0001"),
             ("123456789.25", "1.2345678925e+08"),
             ("123456.5", "123456.5"),
+            ("12345678901234567168.0", "12345678901234567000"),
+            ("-9223372036854775809", "-9.223372036854776e+18"),
             ("-1_0.5", "-10.5"),
         ];
         for (text, printed) in numbers {
