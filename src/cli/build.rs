@@ -78,7 +78,7 @@ impl Build {
             Restrictor::RootOnly => LoadRestriction::RootOnly,
             Restrictor::None => LoadRestriction::None,
         };
-        let options = BuildOptions { load_restriction };
+        let options = BuildOptions { load_restriction, ..BuildOptions::default() };
         kustomize::build(&mut Recorder::new(tree), path, &options, &RenderLimits::default())
             .map_err(CommandError::failure)
     }

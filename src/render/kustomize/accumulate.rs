@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::build_metadata::Origin;
 use super::config::Config;
-use super::error::KustomizeError;
+use super::error::{ErrorKind, KustomizeError};
 use super::images::set_image;
 use super::kustomization::{GeneratorArgs, GeneratorOptions, Kustomization, Var};
 use super::labels::{label_specs, set_entries};
 use super::load::{Loader, is_remote, resolve};
 use super::names::{End, affix};
 use super::namespace::{NamespaceOptions, set_namespace};
+use super::overrides::Overrides;
 use super::replicas::set_replicas;
 use super::resource::{Resource, Resources};
 use super::schema::Schema;
@@ -104,6 +105,24 @@ impl Builder<'_, '_> {
         let target = Target { root, file, file_name, kustomization, origin };
         self.set_schema(&target).map_err(|error| error.in_field("openapi").in_file(&target.file))?;
         Ok(Some(target))
+    }
+
+    /// Changes the kustomization that is built as the options of the build say.
+    pub(super) fn apply_overrides(&mut self, target: &mut Target, overrides: &Overrides) -> Result<(), KustomizeError> {
+        let options = |error: KustomizeError| KustomizeError { kind: ErrorKind::Options, ..error };
+        overrides.apply(&mut target.kustomization).map_err(options)?;
+        for path in &overrides.components {
+            if target.kustomization.components.contains(path) {
+                continue;
+            }
+            let missing = overrides.ignore_missing_components
+                && !is_remote(path)
+                && !self.loader.folder_exists(&resolve(&target.root, path).map_err(options)?)?;
+            if !missing {
+                target.kustomization.components.push(path.clone());
+            }
+        }
+        Ok(())
     }
 
     fn set_schema(&mut self, target: &Target) -> Result<(), KustomizeError> {

@@ -84,7 +84,7 @@ fn replace(text: &str, image: &Image) -> String {
 }
 
 /// Name, tag and digest of an image. A colon in front of the first slash belongs to a port.
-fn split(image: &str) -> (&str, &str, &str) {
+pub(super) fn split(image: &str) -> (&str, &str, &str) {
     let start = image.find('/').unwrap_or(0);
     let at = |separator| image.get(start..).and_then(|rest| rest.find(separator)).map(|at| at + start);
     let cut = |at: usize| (image.get(..at).unwrap_or_default(), image.get(at + 1..).unwrap_or_default());

@@ -102,6 +102,15 @@ impl<'a, 't> Loader<'a, 't> {
         Ok(Some(self.recorder.read(&id)?))
     }
 
+    /// Whether there is a folder at `path`.
+    pub fn folder_exists(&mut self, path: &str) -> Result<bool, KustomizeError> {
+        // To look a folder up makes everything in it count as read, so it is not if its kustomization tells.
+        if self.kustomization(path)?.is_some() {
+            return Ok(true);
+        }
+        Ok(self.recorder.lookup(path)?.is_some_and(|entry| entry.kind == EntryKind::Folder))
+    }
+
     /// Name and content of the kustomization file in `folder`. `None` if there is none.
     pub fn kustomization(&mut self, folder: &str) -> Result<Option<(&'static str, String)>, KustomizeError> {
         let mut found = None;

@@ -19,6 +19,7 @@ mod generators;
 mod go_json;
 mod hash;
 pub mod images;
+pub mod json;
 mod json_patch;
 mod key_values;
 mod kind_list;
@@ -29,10 +30,12 @@ pub mod load;
 pub mod names;
 pub mod namespace;
 pub mod order;
+pub mod overrides;
 mod patches;
 mod pattern;
 pub mod read;
 pub mod references;
+mod renderer;
 mod replacements;
 pub mod replicas;
 pub mod resource;
@@ -47,11 +50,13 @@ pub mod write;
 
 pub use error::{ErrorKind, KustomizeError};
 pub use load::LoadRestriction;
+pub use renderer::Kustomize;
 pub use resource::Resource;
 
 use accumulate::{Accumulator, Builder};
 use build_metadata::Origin;
 use load::Loader;
+use overrides::Overrides;
 use schema::Schema;
 
 /// What a build depends on beside the tree.
@@ -59,6 +64,8 @@ use schema::Schema;
 pub struct BuildOptions {
     /// Which files kustomizations may read.
     pub load_restriction: LoadRestriction,
+    /// What is changed in the kustomization that is built.
+    pub overrides: Overrides,
 }
 
 /// Builds the kustomization in the folder `path`. Everything is read through `tree`.
@@ -75,6 +82,7 @@ pub fn build(
             "there is no kustomization in `{path}`; add a `kustomization.yaml`, or correct the path"
         )));
     };
+    builder.apply_overrides(&mut target, &options.overrides)?;
     if !target.kustomization.build_metadata.is_empty() {
         target.origin = Some(Origin::default());
     }

@@ -18,11 +18,16 @@ pub struct WriteError {
 }
 
 impl WriteError {
+    /// A number that JSON has no form for.
+    pub(super) const fn not_finite() -> Self {
+        Self::new("an infinite number or none (`.inf`, `.nan`) can't be printed")
+    }
+
     const fn new(reason: &'static str) -> Self {
         Self { path: String::new(), reason }
     }
 
-    fn below(mut self, step: &str) -> Self {
+    pub(super) fn below(mut self, step: &str) -> Self {
         let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{step}{dot}{}", self.path);
         self
@@ -122,8 +127,7 @@ fn scalar(emitter: &mut Emitter<'_>, value: &Value, indent: usize) -> Result<(),
             Kind::Bool => emitter.indicator(if plain.text().starts_with(['t', 'T']) { "true" } else { "false" }),
             Kind::Int | Kind::Float => {
                 let number = scalar::print_number(plain.text());
-                let number =
-                    number.ok_or(WriteError::new("an infinite number or none (`.inf`, `.nan`) can't be printed"))?;
+                let number = number.ok_or_else(WriteError::not_finite)?;
                 emitter.indicator(&number);
             }
             Kind::Time => {
