@@ -15,9 +15,14 @@ pub(super) fn ours(tree: &MemoryTree, path: &str, unrestricted: bool) -> Answer 
     let path = path.join("/");
     catch_unwind(AssertUnwindSafe(|| {
         let mut recorder = Recorder::new(tree);
-        build(&mut recorder, &path, &BuildOptions { load_restriction }, &RenderLimits::default())
-            .and_then(|resources| to_yaml(&resources))
-            .map_err(|error| error.to_string())
+        build(
+            &mut recorder,
+            &path,
+            &BuildOptions { load_restriction, ..BuildOptions::default() },
+            &RenderLimits::default(),
+        )
+        .and_then(|resources| to_yaml(&resources))
+        .map_err(|error| error.to_string())
     }))
     .unwrap_or_else(|_| Err("panic".to_owned()))
 }
