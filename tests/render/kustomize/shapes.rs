@@ -101,7 +101,7 @@ fn a_monorepo_with_five_levels_and_shared_components() {
                     &mut files,
                     format!("{overlay}/kustomization.yaml"),
                     format!(
-                        "resources: [../../base]\ncomponents: [../../../../../components/scrape, ../../../../../components/tls]\nnamespace: {team}-s{stage}\nnamePrefix: {team}-\nconfigMapGenerator: [{{name: {app}-env, behavior: merge, literals: [stage=s{stage}]}}]\nimages: [{{name: registry.example/{app}, newTag: v{stage}}}]\nreplicas: [{{name: {app}, count: {stage}}}]\n"
+                        "resources: [../../base]\ncomponents: [../../../../../components/scrape, ../../../../../components/tls]\nnamespace: {team}-s{stage}\nnamePrefix: {team}-\nnameSuffix: -{app}\nconfigMapGenerator: [{{name: {app}-env, behavior: merge, literals: [stage=s{stage}]}}]\nimages: [{{name: registry.example/{app}, newTag: v{stage}}}]\nreplicas: [{{name: {app}, count: {stage}}}]\n"
                     ),
                 );
                 overlays.push(overlay);
