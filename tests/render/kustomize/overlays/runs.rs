@@ -14,6 +14,8 @@ use crate::render::kustomize::program::{Answer, in_parallel, tool};
 /// Number of runs, if it isn't the default: 20,000 before a release.
 const RUNS: &str = "DRIFTLESS_OVERLAYS";
 const DEFAULT_RUNS: u64 = 2000;
+/// A seed to look at by itself.
+const SEED: &str = "DRIFTLESS_OVERLAY";
 /// So many of a hundred trees must build, or the test compares nothing but errors.
 const LEAST_BUILT: usize = 75;
 
@@ -95,6 +97,11 @@ pub(in crate::render::kustomize) fn difference(theirs: &Answer, ours: &Answer) -
 fn random_overlays_build_alike() {
     let runs = std::env::var(RUNS).map_or(DEFAULT_RUNS, |runs| runs.parse().unwrap());
     let program = tool("krusty");
+    if let Ok(seed) = std::env::var(SEED) {
+        let overlay = Overlay::of(seed.parse().unwrap());
+        let answer = Krusty::start(&program).build(&overlay);
+        panic!("{}== output ==\n{}", overlay.as_case(), answer.unwrap_or_else(|error| error));
+    }
     let stretches: Vec<_> = (0..runs).step_by(100).map(|from| from..runs.min(from + 100)).collect();
     let tallies = in_parallel(&stretches, |seeds| compare(&program, seeds.clone()));
     let built: usize = tallies.iter().map(|tally| tally.built).sum();
