@@ -12,7 +12,7 @@ use super::error::CommandError;
 use super::output;
 use crate::engine::revision::resolve;
 use crate::git::{GitLimits, Mirrors};
-use crate::render::kustomize::{self, BuildOptions, LoadRestriction};
+use crate::render::kustomize::{self, BuildOptions, LoadRestriction, Order};
 use crate::render::{Recorder, RenderLimits, Tree};
 
 #[derive(Debug, Args)]
@@ -26,6 +26,12 @@ pub(super) struct Build {
     /// Let kustomizations render Helm charts
     #[arg(long)]
     enable_helm: bool,
+    /// Order of the output, if the kustomization names none
+    #[arg(long, value_name = "ORDER", default_value = "legacy")]
+    reorder: Reorder,
+    /// Give all resources the label app.kubernetes.io/managed-by
+    #[arg(long)]
+    enable_managedby_label: bool,
     /// File to write to instead of standard output; in a folder, one file for each resource
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -48,6 +54,14 @@ enum Restrictor {
     RootOnly,
     /// All in the repository
     #[value(name = "LoadRestrictionsNone")]
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Reorder {
+    /// By kind, so that what others need comes first
+    Legacy,
+    /// As the resources were read and made
     None,
 }
 
@@ -78,7 +92,15 @@ impl Build {
             Restrictor::RootOnly => LoadRestriction::RootOnly,
             Restrictor::None => LoadRestriction::None,
         };
-        let options = BuildOptions { load_restriction, ..BuildOptions::default() };
+        let options = BuildOptions {
+            load_restriction,
+            order: match self.reorder {
+                Reorder::Legacy => Order::Legacy,
+                Reorder::None => Order::Fifo,
+            },
+            managed_by_label: self.enable_managedby_label,
+            ..BuildOptions::default()
+        };
         kustomize::build(&mut Recorder::new(tree), path, &options, &RenderLimits::default())
             .map_err(CommandError::failure)
     }

@@ -75,7 +75,7 @@ pub(super) struct Target {
     /// Path of its file.
     pub(super) file: String,
     /// Name of its file.
-    file_name: &'static str,
+    pub(super) file_name: &'static str,
     pub(super) kustomization: Kustomization,
     /// Where its resources come from, if that is written down.
     pub(super) origin: Option<Origin>,
@@ -157,26 +157,25 @@ impl Builder<'_, '_> {
             return Err(KustomizeError::new("this field isn't supported yet; remove it").in_field("crds"));
         }
         self.generate(target, &mut all)?;
+        self.run_generators(target, &mut all)?;
         for (index, path) in kustomization.components.iter().enumerate() {
             let built = self.component(target, path, std::mem::take(&mut all));
             all = built.map_err(|error| error.in_field(&format!("components[{index}]")))?;
         }
         self.transform(target, &mut all)?;
-        for (field, entries) in [
-            ("generators", &kustomization.generators),
-            ("transformers", &kustomization.transformers),
-            ("validators", &kustomization.validators),
-        ] {
-            if !entries.is_empty() {
-                return Err(KustomizeError::new("this field isn't supported yet; remove it").in_field(field));
-            }
-        }
+        self.run_transformers(target, &mut all)?;
+        self.run_validators(target, &mut all)?;
         vars::add(&mut all, &kustomization.vars)?;
         Ok(all)
     }
 
     /// Adds what an entry of `resources` names: a file, or a folder with a kustomization.
-    fn resource_entry(&mut self, target: &Target, path: &str, all: &mut Accumulator) -> Result<(), KustomizeError> {
+    pub(super) fn resource_entry(
+        &mut self,
+        target: &Target,
+        path: &str,
+        all: &mut Accumulator,
+    ) -> Result<(), KustomizeError> {
         // What looks like a file is asked for as one first: to ask for a folder makes everything in it count as read.
         if [".yaml", ".yml", ".json"].iter().any(|end| path.ends_with(end)) {
             if self.resource_file(target, path, all)? {

@@ -1,7 +1,7 @@
 //! What a build writes down about itself on the resources: where each comes from, what changed it, who built it.
 
 use super::kustomization::Kustomization;
-use super::resource::Resources;
+use super::resource::{Resource, Resources};
 use super::value::{Map, Value};
 use super::write::{WriteError, to_yaml};
 
@@ -67,22 +67,34 @@ impl Origin {
         Self { path: String::new(), configured_in: self.below(file).path, configured_by }
     }
 
-    fn value(&self) -> Value {
-        let mut map = Map::new();
-        let mut add = |key: &str, text: &str| {
+    /// What a generator or transformer makes or changes that is itself a resource.
+    pub fn of_plugin(plugin: &Resource) -> Option<Self> {
+        let texts = [plugin.api_version(), plugin.kind(), plugin.name(), plugin.namespace()];
+        plugin.origin.as_ref().map(|origin| Self {
+            path: String::new(),
+            configured_in: origin.path.clone(),
+            configured_by: Some(texts.map(str::to_owned)),
+        })
+    }
+
+    /// Its lines, in the order of the fields in kustomize.
+    fn lines(&self) -> Result<Vec<String>, WriteError> {
+        let mut lines = Vec::new();
+        let line = |indent: &str, key: &str, text: &str| Ok(format!("{indent}{key}: {}", to_yaml(&Value::str(text))?));
+        for (key, text) in [("path", &self.path), ("configuredIn", &self.configured_in)] {
             if !text.is_empty() {
-                map.insert(key, Value::str(text));
+                lines.push(line("", key, text)?);
             }
-        };
-        add("path", &self.path);
-        add("configuredIn", &self.configured_in);
-        if let Some(texts) = &self.configured_by {
-            let fields = ["apiVersion", "kind", "name", "namespace"].into_iter().zip(texts);
-            let by: Map =
-                fields.filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key, Value::str(text))).collect();
-            map.insert("configuredBy", Value::Map(by));
         }
-        Value::Map(map)
+        if let Some(texts) = &self.configured_by {
+            lines.push("configuredBy:\n".to_owned());
+            for (key, text) in ["apiVersion", "kind", "name", "namespace"].into_iter().zip(texts) {
+                if !text.is_empty() {
+                    lines.push(line("  ", key, text)?);
+                }
+            }
+        }
+        Ok(lines)
     }
 }
 
@@ -103,8 +115,8 @@ pub fn note(resources: &mut Resources, change: &Origin) {
 }
 
 /// Takes the notes of the build off the resources, and writes onto them what the kustomization asks for.
-pub fn finish(resources: &mut Resources, kustomization: &Kustomization) -> Result<(), WriteError> {
-    let managed = asks(kustomization, "managedByLabel");
+pub fn finish(resources: &mut Resources, kustomization: &Kustomization, managed: bool) -> Result<(), WriteError> {
+    let managed = managed || asks(kustomization, "managedByLabel");
     let origins = asks(kustomization, "originAnnotations");
     let transformations = asks(kustomization, "transformerAnnotations");
     for resource in &mut resources.list {
@@ -115,12 +127,18 @@ pub fn finish(resources: &mut Resources, kustomization: &Kustomization) -> Resul
         let mut annotations: Vec<_> = kept.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         if let Some(origin) = resource.origin.as_ref().filter(|_| origins) {
             annotations.retain(|(key, _)| key != ORIGIN);
-            annotations.push((ORIGIN.to_owned(), to_yaml(&origin.value())?));
+            annotations.push((ORIGIN.to_owned(), origin.lines()?.concat()));
         }
         if transformations && !resource.transformations.is_empty() {
             annotations.retain(|(key, _)| key != TRANSFORMATIONS);
-            let list = resource.transformations.iter().map(Origin::value).collect();
-            annotations.push((TRANSFORMATIONS.to_owned(), to_yaml(&Value::Seq(list))?));
+            let mut text = String::new();
+            for transformation in &resource.transformations {
+                for (index, line) in transformation.lines()?.iter().enumerate() {
+                    text.push_str(if index == 0 { "- " } else { "  " });
+                    text.push_str(line);
+                }
+            }
+            annotations.push((TRANSFORMATIONS.to_owned(), text));
         }
         resource.set_metadata_entries("annotations", annotations);
         if managed && let Some(metadata) = resource.metadata_mut() {

@@ -151,7 +151,7 @@ fn string(text: &str) -> Value {
 }
 
 /// A float in Go's shortest notation, with an exponent from a million on and below a ten-thousandth.
-fn float_text(value: f64) -> String {
+pub(super) fn float_text(value: f64) -> String {
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);

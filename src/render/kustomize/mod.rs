@@ -13,6 +13,8 @@ pub mod decode;
 mod defaults;
 mod emit;
 pub mod error;
+pub mod external;
+mod field_path;
 pub mod field_spec;
 mod folded;
 mod generators;
@@ -25,7 +27,7 @@ mod key_values;
 mod kind_list;
 pub mod kustomization;
 pub mod label_selector;
-mod labels;
+pub mod labels;
 pub mod load;
 pub mod names;
 pub mod namespace;
@@ -43,13 +45,16 @@ mod scalar;
 pub mod schema;
 mod selector;
 pub mod strategic_merge;
+mod structured;
 pub mod value;
+pub mod value_add;
 mod var_references;
 mod vars;
 pub mod write;
 
 pub use error::{ErrorKind, KustomizeError};
 pub use load::LoadRestriction;
+pub use order::Order;
 pub use renderer::Kustomize;
 pub use resource::Resource;
 
@@ -66,6 +71,10 @@ pub struct BuildOptions {
     pub load_restriction: LoadRestriction,
     /// What is changed in the kustomization that is built.
     pub overrides: Overrides,
+    /// Order of the output, if the kustomization says nothing about it.
+    pub order: Order,
+    /// Whether all resources get the label that says who manages them.
+    pub managed_by_label: bool,
 }
 
 /// Builds the kustomization in the folder `path`. Everything is read through `tree`.
@@ -89,8 +98,12 @@ pub fn build(
     let built = builder.accumulate(&target, Accumulator::default())?;
     let in_file = |error: KustomizeError| error.in_file(&target.file);
     let mut resources = builder.finish(built).map_err(in_file)?;
-    order::sort(&mut resources, target.kustomization.sort_options.as_ref()).map_err(in_file)?;
-    build_metadata::finish(&mut resources, &target.kustomization).map_err(|error| in_file(error.into()))?;
+    let sort_options = target.kustomization.sort_options.as_ref();
+    if sort_options.is_some() || options.order == Order::Legacy {
+        order::sort(&mut resources, sort_options).map_err(in_file)?;
+    }
+    build_metadata::finish(&mut resources, &target.kustomization, options.managed_by_label)
+        .map_err(|error| in_file(error.into()))?;
     Ok(resources.list)
 }
 

@@ -6,6 +6,16 @@ use super::error::KustomizeError;
 use super::kustomization::SortOptions;
 use super::resource::{Gvk, Id, Resources};
 
+/// Order of the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By kind, so that what others need comes first.
+    #[default]
+    Legacy,
+    /// As the resources were read and made.
+    Fifo,
+}
+
 /// Kinds that come first in the legacy order, in this order.
 const FIRST: [&str; 22] = [
     "Namespace",

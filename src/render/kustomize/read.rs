@@ -142,6 +142,7 @@ struct Anchored {
 }
 
 struct Reader<'i, 'b> {
+    text: &'i str,
     parser: Parser<'i, StrInput<'i>>,
     /// By the numbers of their anchors. `None` while the value is being read.
     anchors: HashMap<usize, Option<Anchored>>,
@@ -166,7 +167,7 @@ impl<'i, 'b> Reader<'i, 'b> {
         options.block_nesting_limit = MAX_NESTING;
         options.emit_comments = false;
         let parser = Parser::new_from_str_with_options(text, options);
-        Ok(Self { parser, anchors: HashMap::new(), budget, lenient: false })
+        Ok(Self { text, parser, anchors: HashMap::new(), budget, lenient: false })
     }
 
     fn next(&mut self) -> Result<(Event<'i>, Span), ReadError> {
@@ -175,6 +176,12 @@ impl<'i, 'b> Reader<'i, 'b> {
             Some(Err(error)) => Err(scan_error(&error)),
             None => Err(ReadError { line: 1, reason: "the text ends early".to_owned() }),
         }
+    }
+
+    /// The text that a value was read from.
+    fn source(&self, span: &Span) -> &'i str {
+        let range = span.start.byte_offset().zip(span.end.byte_offset());
+        range.and_then(|(start, end)| self.text.get(start..end)).unwrap_or_default()
     }
 
     fn document(&mut self) -> Result<Option<Value>, ReadError> {
@@ -200,6 +207,9 @@ impl<'i, 'b> Reader<'i, 'b> {
                 self.budget.spend(0, text.len()).map_err(error)?;
                 let tag = tag.as_deref();
                 // The parser says `~` for a scalar that was left out.
+                if style == ScalarStyle::DoubleQuoted && !escapes_are_known(self.source(&span)) {
+                    return Err(error("a string in double quotes has an escape that isn't known".to_owned()));
+                }
                 let left_out = style == ScalarStyle::Plain && span.start.index() == span.end.index();
                 let text = if left_out { Cow::Borrowed("") } else { text };
                 let value = if self.lenient {
@@ -301,6 +311,25 @@ impl<'i, 'b> Reader<'i, 'b> {
         }
         Ok(map)
     }
+}
+
+/// Whether go-yaml knows all escapes of a string in double quotes: it has neither `\\/` nor halves of characters.
+fn escapes_are_known(quoted: &str) -> bool {
+    let mut rest = quoted;
+    while let Some((_, escape)) = rest.split_once('\\') {
+        let mut characters = escape.chars();
+        match characters.next() {
+            Some('/') => return false,
+            Some('u')
+                if escape.get(1..5).is_some_and(|hex| matches!(u32::from_str_radix(hex, 16), Ok(0xd800..=0xdfff))) =>
+            {
+                return false;
+            }
+            _ => {}
+        }
+        rest = characters.as_str();
+    }
+    true
 }
 
 fn scan_error(error: &ScanError) -> ReadError {
