@@ -44,6 +44,7 @@ pub mod resource;
 mod scalar;
 pub mod schema;
 mod selector;
+mod shared;
 pub mod strategic_merge;
 mod structured;
 pub mod value;

@@ -160,6 +160,7 @@ fn patch_json(
         }
         let patched = patch.apply(&resource.value);
         resource.value = patched.map_err(|reason| KustomizeError::new(format!("{}: {reason}", resource.describe())))?;
+        resource.unshare();
         let annotations = resource.metadata_entries("annotations");
         let annotations = annotations.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         resource.set_metadata_entries("annotations", annotations);
@@ -257,6 +258,7 @@ impl Merger<'_> {
             let reason = format!("{}: {}", resource.describe(), error);
             KustomizeError::new(reason)
         })?;
+        resource.settle_shared();
         if merged == Merged::Deleted {
             resource.value = Value::Map(Map::new());
             return Ok(());
