@@ -5,6 +5,7 @@
 mod directory;
 mod kustomize;
 mod memo;
+mod overrides;
 
 use driftless::engine::application::{Directory, Source};
 use driftless::engine::event::{RenderFailure, RenderFailureReason};

@@ -13,11 +13,12 @@ use super::labels::{label_specs, set_entries};
 use super::load::{Loader, is_remote, resolve};
 use super::names::{End, affix};
 use super::namespace::{NamespaceOptions, set_namespace};
+use super::openapi::SchemaState;
 use super::overrides::Overrides;
 use super::replicas::set_replicas;
 use super::resource::{Resource, Resources};
 use super::schema::Schema;
-use super::{generators, kind_list, patches, references, replacements, vars};
+use super::{crds, generators, kind_list, openapi, patches, references, replacements, vars};
 use crate::render::limits::RenderLimits;
 use crate::render::walk::join;
 
@@ -92,6 +93,7 @@ impl Target {
 pub(super) struct Builder<'a, 't> {
     pub(super) loader: Loader<'a, 't>,
     pub(super) schema: Arc<Schema>,
+    pub(super) schema_state: SchemaState,
     /// Folders of the kustomizations that are being built, outermost first.
     pub(super) open: Vec<String>,
 }
@@ -103,7 +105,7 @@ impl Builder<'_, '_> {
         let file = join(&root, file_name);
         let kustomization = Kustomization::parse(&text).map_err(|error| error.in_file(&file))?;
         let target = Target { root, file, file_name, kustomization, origin };
-        self.set_schema(&target).map_err(|error| error.in_field("openapi").in_file(&target.file))?;
+        openapi::apply(self, &target).map_err(|error| error.in_field("openapi").in_file(&target.file))?;
         Ok(Some(target))
     }
 
@@ -121,14 +123,6 @@ impl Builder<'_, '_> {
             if !missing {
                 target.kustomization.components.push(path.clone());
             }
-        }
-        Ok(())
-    }
-
-    fn set_schema(&mut self, target: &Target) -> Result<(), KustomizeError> {
-        let openapi = &target.kustomization.openapi;
-        if !openapi.is_empty() {
-            return Err(KustomizeError::new("this field isn't supported yet; remove it"));
         }
         Ok(())
     }
@@ -154,7 +148,8 @@ impl Builder<'_, '_> {
         let config = self.configurations(target)?;
         all.merge_config(&config).map_err(|error| error.in_field("configurations"))?;
         if !kustomization.crds.is_empty() {
-            return Err(KustomizeError::new("this field isn't supported yet; remove it").in_field("crds"));
+            let config = crds::config(self, target)?;
+            all.merge_config(&config).map_err(|error| error.in_field("crds"))?;
         }
         self.generate(target, &mut all)?;
         self.run_generators(target, &mut all)?;
@@ -210,7 +205,10 @@ impl Builder<'_, '_> {
 
     /// The resources that a text has.
     pub(super) fn parse(&mut self, text: &str) -> Result<Vec<Resource>, KustomizeError> {
-        kind_list::resources(text, &self.schema)
+        let resources = kind_list::resources(text, &self.schema)?;
+        let known = |resource: &Resource| self.schema.is_namespaced(resource.api_version(), resource.kind()).is_some();
+        self.schema_state.used |= !resources.iter().all(known);
+        Ok(resources)
     }
 
     fn count(&self, resources: &Resources) -> Result<(), KustomizeError> {

@@ -76,6 +76,12 @@ pub(super) fn may_be_plain(text: &str) -> bool {
     analyze(text).plain
 }
 
+/// Whether kustomize can't read `text` again once it wrote it into a block: behind its indentation, it begins with a tab.
+pub(super) fn breaks_block(text: &str) -> bool {
+    // Tabs alone don't keep a text out of a block there.
+    text.starts_with('\t') && text.contains('\n') && analyze(&text.replace('\t', "-")).block
+}
+
 impl<'t> Emitter<'t> {
     /// Writes behind `out`, which is empty or ends with a line break.
     pub(super) const fn new(out: &'t mut String) -> Self {

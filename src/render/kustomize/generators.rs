@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 
+use super::emit::breaks_block;
 use super::error::KustomizeError;
 use super::hash::content_hash;
 use super::key_values::key_values;
@@ -39,23 +40,33 @@ pub(super) fn generate(
             metadata.insert(field, Value::Map(entries));
         }
     }
+    let content = key_values(args, root, loader)?;
+    [&options.labels, &options.annotations].iter().flat_map(|entries| entries.keys()).try_for_each(check_key)?;
+    content.keys().try_for_each(check_key)?;
     let mut value = Map::new();
     value.insert("apiVersion", Value::str("v1"));
     value.insert("kind", Value::str(kind));
     value.insert("metadata", Value::Map(metadata));
-    let content = key_values(args, root, loader)?;
     if kind == "Secret" {
         let secret_type = if args.secret_type.is_empty() { "Opaque" } else { &args.secret_type };
         value.insert("type", string(secret_type));
         let data: Map = content.into_iter().map(|(key, bytes)| (key, base64_text(&bytes))).collect();
         value.insert("data", Value::Map(data));
     } else {
-        insert_content(&mut value, content);
+        insert_content(&mut value, content)?;
     }
     if options.immutable {
         value.insert("immutable", Value::bool(true));
     }
     Ok(finished(Value::Map(value), args, &options, schema))
+}
+
+/// Kustomize writes keys without quotes, and then can't use those that read as something else than a string.
+fn check_key(key: &String) -> Result<(), KustomizeError> {
+    if matches!(Value::plain(key), Value::Str(_)) {
+        return Ok(());
+    }
+    Err(KustomizeError::new(format!("the key {key:?} would not be read as a string; choose another one")))
 }
 
 fn finished(value: Value, args: &GeneratorArgs, options: &GeneratorOptions, schema: &Schema) -> Resource {
@@ -70,10 +81,10 @@ fn finished(value: Value, args: &GeneratorArgs, options: &GeneratorOptions, sche
 }
 
 /// Sorts the content of a ConfigMap into text and all else.
-fn insert_content(value: &mut Map, content: BTreeMap<String, Vec<u8>>) {
+fn insert_content(value: &mut Map, content: BTreeMap<String, Vec<u8>>) -> Result<(), KustomizeError> {
     for (key, bytes) in content {
         let (field, entry) = match String::from_utf8(bytes) {
-            Ok(text) => ("data", content_text(text)),
+            Ok(text) => ("data", content_text(&key, text)?),
             Err(error) => ("binaryData", base64_text(error.as_bytes())),
         };
         let data = value.get_or_insert_with(field, || Value::Map(Map::new()));
@@ -81,11 +92,17 @@ fn insert_content(value: &mut Map, content: BTreeMap<String, Vec<u8>>) {
             data.insert(key, entry);
         }
     }
+    Ok(())
 }
 
 /// A text as it comes out of the block in which kustomize first writes it.
-fn content_text(text: String) -> Value {
-    if text.contains('\n') { Value::quoted(text) } else { string(&text) }
+fn content_text(key: &str, text: String) -> Result<Value, KustomizeError> {
+    if breaks_block(&text) {
+        return Err(KustomizeError::new(format!(
+            "the text for {key:?} has several lines and begins with a tab, which kustomize can't print; remove the tab"
+        )));
+    }
+    Ok(if text.contains('\n') { Value::quoted(text) } else { string(&text) })
 }
 
 /// A string that has quotes if it has to.
@@ -160,8 +177,8 @@ fn merge_content(old: &Resource, new: &mut Resource) -> Result<(), KustomizeErro
     for (field, entries) in [("data", data), ("binaryData", binary)] {
         map.remove(field);
         if !entries.is_empty() {
-            let entries: Map = entries.into_iter().map(|(key, text)| (key, content_text(text))).collect();
-            map.insert(field, Value::Map(entries));
+            let texts = entries.into_iter().map(|(key, text)| Ok((key.clone(), content_text(&key, text)?)));
+            map.insert(field, Value::Map(texts.collect::<Result<Map, KustomizeError>>()?));
         }
     }
     Ok(())

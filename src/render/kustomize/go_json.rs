@@ -124,30 +124,33 @@ pub(super) fn round_trip(value: &Value) -> Result<Value, String> {
             Value::Map(entries.into_iter().collect::<Map>())
         }
         Value::Seq(items) => Value::Seq(items.iter().map(round_trip).collect::<Result<_, _>>()?),
-        Value::Str(text) => string(text),
+        Value::Str(text) => string(text)?,
         Value::Plain(plain) => match plain.kind() {
             Kind::Null => Value::null(),
-            Kind::Empty => string(""),
+            Kind::Empty => Value::quoted(""),
             Kind::Bool => Value::bool(value.as_bool() == Some(true)),
             Kind::Int | Kind::Float => {
                 let value = float(plain.text());
                 number(value)?;
                 Value::plain(&float_text(value.unwrap_or_default()))
             }
-            Kind::Time => string(&scalar::time(plain.text()).unwrap_or_else(|| plain.text().to_owned())),
+            Kind::Time => Value::quoted(scalar::time(plain.text()).unwrap_or_else(|| plain.text().to_owned())),
         },
     })
 }
 
 /// A string as go-yaml v3 writes and reads it again.
-fn string(text: &str) -> Value {
+fn string(text: &str) -> Result<Value, String> {
+    if emit::breaks_block(text) {
+        return Err("a text of several lines begins with a tab, which kustomize can't print; remove the tab".to_owned());
+    }
     let bare = Value::plain(text);
     let plain = !text.is_empty()
         && !text.contains('\n')
         && matches!(bare, Value::Str(_))
         && !scalar::needs_quotes(text)
         && emit::may_be_plain(text);
-    if plain { bare } else { Value::quoted(text) }
+    Ok(if plain { bare } else { Value::quoted(text) })
 }
 
 /// A float in Go's shortest notation, with an exponent from a million on and below a ten-thousandth.

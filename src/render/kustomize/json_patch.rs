@@ -40,9 +40,9 @@ impl JsonPatch {
             // Only to be as strict as JSON is; the reader of YAML keeps what it needs to know of numbers.
             serde_json::from_str::<serde::de::IgnoredAny>(text)
                 .map_err(|error| format!("the patch is no JSON: {error}"))?;
-            read::document(text).map_err(|error| error.to_string())?
+            read::settings(text).map_err(|error| error.to_string())?
         } else {
-            read::document(text).map_err(|error| error.to_string())?
+            read::settings(text).map_err(|error| error.to_string())?
         };
         let items = match value {
             None => return Ok(Self::default()),
@@ -275,7 +275,7 @@ mod tests {
             let patch = patch
                 .strip_prefix('[')
                 .and_then(|patch| patch.strip_suffix(']'))
-                .map_or(patch.to_owned(), |patch| format!("- {patch}"));
+                .map_or_else(|| patch.to_owned(), |patch| format!("- {patch}"));
             assert_eq!(patched(&patch).unwrap(), expected, "{patch}");
         }
     }

@@ -9,7 +9,7 @@ use super::kustomization::Labels;
 use super::resource::Resources;
 
 /// Sets `entries` in the mappings at `specs`.
-pub fn set_entries(
+pub(super) fn set_entries(
     resources: &mut Resources,
     entries: &BTreeMap<String, String>,
     specs: &[FieldSpec],
@@ -27,7 +27,7 @@ pub fn set_entries(
 }
 
 /// The fields that `labels` go to.
-pub fn label_specs(labels: &Labels, config: &Config) -> Result<Vec<FieldSpec>, KustomizeError> {
+pub(super) fn label_specs(labels: &Labels, config: &Config) -> Result<Vec<FieldSpec>, KustomizeError> {
     let mut specs = labels.fields.clone();
     merge_specs(&mut specs, &config.labels)?;
     if labels.include_selectors {

@@ -1,7 +1,5 @@
 //! Kustomize: what `kustomize build` prints for a tree, byte for byte, as a pure function of the tree.
 
-use std::sync::Arc;
-
 use super::limits::RenderLimits;
 use super::recorder::Recorder;
 
@@ -9,6 +7,7 @@ mod accumulate;
 mod associative;
 pub mod build_metadata;
 pub mod config;
+mod crds;
 pub mod decode;
 mod defaults;
 mod emit;
@@ -31,6 +30,7 @@ pub mod labels;
 pub mod load;
 pub mod names;
 pub mod namespace;
+mod openapi;
 pub mod order;
 pub mod overrides;
 mod patches;
@@ -62,6 +62,7 @@ pub use resource::Resource;
 use accumulate::{Accumulator, Builder};
 use build_metadata::Origin;
 use load::Loader;
+use openapi::SchemaState;
 use overrides::Overrides;
 use schema::Schema;
 
@@ -86,7 +87,8 @@ pub fn build(
     limits: &RenderLimits,
 ) -> Result<Vec<Resource>, KustomizeError> {
     let loader = Loader::new(tree, limits, options.load_restriction);
-    let mut builder = Builder { loader, schema: Arc::new(Schema::built_in().clone()), open: Vec::new() };
+    let mut builder =
+        Builder { loader, schema: Schema::built_in_shared(), schema_state: SchemaState::default(), open: Vec::new() };
     let Some(mut target) = builder.target(path.to_owned(), None)? else {
         return Err(KustomizeError::new(format!(
             "there is no kustomization in `{path}`; add a `kustomization.yaml`, or correct the path"

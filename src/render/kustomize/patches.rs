@@ -43,6 +43,7 @@ pub(super) fn apply(
             patch_json(&patch, &matcher, resources, &builder.schema, true).map_err(|error| error.in_field(field))
         }
         (Parsed::Strategic(patches), matcher) => {
+            builder.schema_state.used = true;
             let options = patch.options.clone().unwrap_or_default();
             let merger = Merger { options: &options, schema: &builder.schema };
             let merged = match matcher {
@@ -103,12 +104,13 @@ pub(super) fn apply_strategic(
     if all.is_empty() {
         return Err(KustomizeError::new("the patches are empty").in_field("patchesStrategicMerge"));
     }
+    builder.schema_state.used = true;
     let options = PatchOptions::default();
     let merger = Merger { options: &options, schema: &builder.schema };
     for (index, patch) in &all {
         let in_field = |error: KustomizeError| error.in_field(&format!("patchesStrategicMerge[{index}]"));
         let at = named(patch, resources).map_err(in_field)?;
-        let id = resources.list.get(at).map(|resource| Owned::of(resource));
+        let id = resources.list.get(at).map(Owned::of);
         let same = |resource: &Resource| id.as_ref().is_some_and(|id| *id == Owned::of(resource));
         merger.apply_selected(patch, &same, resources).map_err(in_field)?;
     }

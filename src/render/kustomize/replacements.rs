@@ -55,7 +55,7 @@ fn from_file(
     let in_file = |error: KustomizeError| {
         error.in_file(&super::load::resolve(&target.root, &replacement.path).unwrap_or_default())
     };
-    let value = read::document(&text).map_err(|error| in_file(error.into()))?.map(yaml_1_1);
+    let value = read::settings(&text).map_err(|error| in_file(error.into()))?.map(yaml_1_1);
     let decoded = match value {
         Some(value @ Value::Seq(_)) => Vec::<Replacement>::decode(&value),
         Some(value @ Value::Map(_)) => Replacement::decode(&value).map(|replacement| vec![replacement]),

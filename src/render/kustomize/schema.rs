@@ -4,12 +4,12 @@
 //! Kubernetes of today: a kind or a field that it lacks merges as that of a custom resource does.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// Made by `hack/tools/schema.sh`; the comments on top of it explain its lines.
 const TABLE: &str = include_str!("tables/kubernetes.txt");
 
-static BUILT_IN: LazyLock<Schema> = LazyLock::new(|| Schema::parse(TABLE));
+static BUILT_IN: LazyLock<Arc<Schema>> = LazyLock::new(|| Arc::new(Schema::parse(TABLE)));
 
 /// Longest chain of references that is followed to find a type. Beyond it there is a cycle, and no type.
 const MAX_REFERENCES: usize = 64;
@@ -38,11 +38,11 @@ pub(super) struct Type {
     /// It is a list that merges: by these keys, or as a set if there are none.
     pub(super) merges_by: Option<Vec<Box<str>>>,
     /// Of a list: what its elements are.
-    pub(super) element: Option<Box<Type>>,
+    pub(super) element: Option<Box<Self>>,
     /// Of a mapping: the fields that are known by name.
-    pub(super) fields: HashMap<Box<str>, Type>,
+    pub(super) fields: HashMap<Box<str>, Self>,
     /// Of a mapping: what all other fields are.
-    pub(super) others: Option<Box<Type>>,
+    pub(super) others: Option<Box<Self>>,
 }
 
 /// The structure of one value: where a walk through an object stands in the schema.
@@ -56,6 +56,11 @@ impl Schema {
     /// What kustomize has built in.
     pub fn built_in() -> &'static Self {
         &BUILT_IN
+    }
+
+    /// The same, to be shared.
+    pub fn built_in_shared() -> Arc<Self> {
+        Arc::clone(&BUILT_IN)
     }
 
     /// The structure of a kind. `None` if the schema doesn't have it.
