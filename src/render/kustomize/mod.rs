@@ -30,6 +30,7 @@ pub mod labels;
 pub mod load;
 pub mod names;
 pub mod namespace;
+mod notes;
 mod openapi;
 pub mod order;
 pub mod overrides;

@@ -65,6 +65,13 @@ impl Value {
         }
     }
 
+    /// Writes `value` over it, which takes its place in its node.
+    pub(super) fn put(&mut self, value: Self) {
+        let node = self.shared();
+        *self = value;
+        self.set_shared(node);
+    }
+
     /// Puts a string into a node.
     pub(super) const fn set_shared(&mut self, node: u32) {
         if let Self::Str(text) = self {
