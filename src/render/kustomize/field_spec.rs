@@ -145,7 +145,9 @@ pub(super) fn set_plain(value: &mut Value, text: &str) -> Result<(), String> {
         return Err(format!("a scalar is needed, and {} is there", value.describe()));
     }
     // What has quotes keeps them, and remains a string.
+    let shared = value.shared();
     *value = if value.is_quoted() { Value::quoted(text) } else { Value::plain(text) };
+    value.set_shared(shared);
     Ok(())
 }
 
@@ -158,8 +160,8 @@ pub(super) fn set_string(value: &mut Value, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Sets an entry of a mapping to a string.
-pub(super) fn set_entry(value: &mut Value, key: &str, text: &str) -> Result<(), String> {
+/// Sets an entry of a mapping to a string. One that is made belongs to the given node, if that isn't 0.
+pub(super) fn set_entry(value: &mut Value, key: &str, text: &str, node: u32) -> Result<(), String> {
     if value.is_null() {
         return Err("a mapping is needed, and null is there".to_owned());
     }
@@ -168,10 +170,11 @@ pub(super) fn set_entry(value: &mut Value, key: &str, text: &str) -> Result<(), 
         return Err(format!("a mapping is needed, and {described} is there"));
     };
     match map.get_mut(key) {
-        Some(there) => *there = if there.is_quoted() { Value::quoted(text) } else { Value::str(text) },
+        Some(there) => there.replace_keeping_quotes(Value::str(text)),
         None => {
             let mut text = Text::from(text.to_owned());
             text.quote_if_keyword();
+            text.set_shared(node);
             map.insert(key, Value::Str(text));
         }
     }

@@ -16,10 +16,12 @@ pub(super) fn set_entries(
 ) -> Result<(), KustomizeError> {
     for resource in &mut resources.list {
         for (key, text) in entries {
+            let node = resource.share(text);
             for spec in specs {
-                visit(resource, spec, Missing::Map, &mut |value| set_entry(value, key, text))?;
+                visit(resource, spec, Missing::Map, &mut |value| set_entry(value, key, text, node))?;
             }
         }
+        resource.settle_shared();
     }
     Ok(())
 }

@@ -46,6 +46,7 @@ pub fn affix(resources: &mut Resources, end: End, affix: &str, specs: &[FieldSpe
                 set_plain(value, &name)
             })?;
         }
+        resource.settle_shared();
     }
     Ok(())
 }

@@ -160,8 +160,13 @@ fn patch_json(
         if remember {
             resource.remember();
         }
+        resource.mark_notes();
         let patched = patch.apply(&resource.value);
         resource.value = patched.map_err(|reason| KustomizeError::new(format!("{}: {reason}", resource.describe())))?;
+        resource.unshare();
+        if !resource.unmark_notes() {
+            resource.forget_origin();
+        }
         let annotations = resource.metadata_entries("annotations");
         let annotations = annotations.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
         resource.set_metadata_entries("annotations", annotations);
@@ -254,17 +259,25 @@ impl Merger<'_> {
             resource.remember();
         }
         let [kind, name, namespace] = [resource.kind(), resource.name(), resource.namespace()].map(str::to_owned);
+        let noted = resource.is_noted();
+        if noted {
+            resource.mark_notes();
+        }
         let merged = merge(&mut resource.value, patch, self.schema);
         let merged = merged.map_err(|error| {
             let reason = format!("{}: {}", resource.describe(), error);
             KustomizeError::new(reason)
         })?;
+        resource.settle_shared();
         if merged == Merged::Deleted {
             resource.value = Value::Map(Map::new());
             return Ok(());
         }
         if is_empty(resource) {
             return Ok(());
+        }
+        if noted && !resource.unmark_notes() {
+            resource.forget();
         }
         if !allow_kind_change {
             resource.set_kind(&kind, self.schema);

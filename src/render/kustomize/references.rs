@@ -202,7 +202,7 @@ impl<'t> Finder<'_, 't> {
             if !target.namespace.is_empty() {
                 match value.get_mut("namespace") {
                     Some(value) => set_plain(value, &target.namespace)?,
-                    None => set_entry(value, "namespace", &target.namespace)?,
+                    None => set_entry(value, "namespace", &target.namespace, 0)?,
                 }
             }
         }

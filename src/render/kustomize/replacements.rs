@@ -162,6 +162,7 @@ fn write(
                 KustomizeError::new(reason).in_field(&format!("fieldPaths[{index}]"))
             })?;
         }
+        resource.settle_shared();
         resource.rescope(schema);
     }
     Ok(())
@@ -200,9 +201,14 @@ fn set_field(field: &mut Value, value: &Value, options: &FieldOptions) -> Result
     }
     if !field.is_scalar() {
         *field = if options.delimiter.is_empty() { value.clone() } else { Value::plain(&text) };
+        // The nodes of another object are none of this one.
+        field.unshare();
         return Ok(());
     }
-    overwrite(field, &text)
+    let shared = field.shared();
+    overwrite(field, &text)?;
+    field.set_shared(shared);
+    Ok(())
 }
 
 /// Writes a text over a scalar, which stays of the type that it is.

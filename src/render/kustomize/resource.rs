@@ -94,6 +94,8 @@ pub struct Resource {
     pub origin: Option<Origin>,
     /// What changed it, if that is written down.
     pub transformations: Vec<Origin>,
+    /// The nodes that several of its strings share, and what they say.
+    pub(super) shared: Vec<Text>,
 }
 
 impl Resource {
@@ -110,6 +112,7 @@ impl Resource {
             cluster_scoped: false,
             origin: None,
             transformations: Vec::new(),
+            shared: Vec::new(),
         };
         resource.rescope(schema);
         resource

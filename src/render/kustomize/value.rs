@@ -53,12 +53,24 @@ impl Plain {
 pub struct Text {
     text: Box<str>,
     quoted: bool,
+    /// The node that it belongs to with others of its object (see `shared.rs`); 0 if it is one by itself.
+    shared: u32,
 }
 
 impl Text {
+    /// The node that it belongs to; 0 if it is one by itself.
+    pub(super) const fn shared(&self) -> u32 {
+        self.shared
+    }
+
+    /// Puts it into a node.
+    pub(super) const fn set_shared(&mut self, node: u32) {
+        self.shared = node;
+    }
+
     /// A string that stands in quotes, or in a block.
     pub fn quoted(text: impl Into<String>) -> Self {
-        Self { text: text.into().into(), quoted: true }
+        Self { text: text.into().into(), quoted: true, shared: 0 }
     }
 
     /// Whether it stands in quotes, or in a block.
@@ -97,7 +109,7 @@ impl Eq for Text {}
 impl From<String> for Text {
     /// A string without quotes.
     fn from(text: String) -> Self {
-        Self { text: text.into(), quoted: false }
+        Self { text: text.into(), quoted: false, shared: 0 }
     }
 }
 
@@ -149,11 +161,10 @@ impl Value {
     /// Replaces it by `value`, which gets the quotes that this one has, or loses its own: a scalar that is written over a
     /// string in quotes becomes a string.
     pub fn replace_keeping_quotes(&mut self, value: Self) {
+        let shared = self.shared();
         *self = match value {
-            Self::Str(text) if text.quoted != self.is_quoted() => {
-                Self::Str(Text { text: text.text, quoted: self.is_quoted() })
-            }
-            Self::Plain(plain) if self.is_quoted() => Self::Str(Text { text: plain.text, quoted: true }),
+            Self::Str(text) => Self::Str(Text { text: text.text, quoted: self.is_quoted(), shared }),
+            Self::Plain(plain) if self.is_quoted() => Self::Str(Text { text: plain.text, quoted: true, shared }),
             other => other,
         };
     }

@@ -73,6 +73,7 @@ pub(super) fn resolve(all: &mut Accumulator, config: &Config) -> Result<(), Kust
         for spec in &config.var_reference {
             visit(resource, spec, Missing::Skip, &mut |value| expand_value(value, &contents))?;
         }
+        resource.settle_shared();
     }
     Ok(())
 }
@@ -112,16 +113,23 @@ fn index_behind(step: Step) -> Vec<Step> {
 /// Writes variables into a string, the strings of a mapping, or those of a list that has nothing else.
 fn expand_value(value: &mut Value, contents: &BTreeMap<&str, Content>) -> Result<(), String> {
     match value {
-        Value::Str(text) => *value = expand(text, contents),
+        Value::Str(text) => {
+            let new = expand(text, contents);
+            value.put(new);
+        }
         Value::Map(map) => map.iter_mut().for_each(|(_, value)| {
             if let Value::Str(text) = value {
-                *value = expand(text, contents);
+                let new = expand(text, contents);
+                value.put(new);
             }
         }),
         Value::Seq(items) => {
             for item in items {
                 match item {
-                    Value::Str(text) => *item = expand(text, contents),
+                    Value::Str(text) => {
+                        let new = expand(text, contents);
+                        item.put(new);
+                    }
                     other => {
                         return Err(format!("an element of the list is {}, and a string is needed", other.describe()));
                     }

@@ -79,6 +79,11 @@ impl Case {
         self.name.split_once('/').map_or("", |(feature, _)| feature)
     }
 
+    /// Path and content of its files.
+    pub(super) fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.files
+    }
+
     /// The tree in memory.
     pub(super) fn tree(&self) -> MemoryTree {
         let mut tree = MemoryTree::default();

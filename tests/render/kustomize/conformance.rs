@@ -1,6 +1,10 @@
 //! Every case, built by kustomize and by us.
 
+use std::collections::BTreeMap;
+
 use super::case::Case;
+use super::ours::ours;
+use super::overlays::difference;
 use super::program::{ask, in_parallel};
 
 /// Set in order to write the program's answers into the cases.
@@ -51,4 +55,35 @@ fn the_outputs_are_what_the_program_prints() {
     .flatten()
     .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the case's file says that the program answers.
+fn written(case: &Case) -> Result<String, String> {
+    match (&case.fails, &case.output) {
+        (Some(reason), _) => Err(reason.clone()),
+        (None, Some(output)) => Ok(output.clone()),
+        (None, None) => panic!("{}: there is no output; {UPDATE}=1 writes it down", case.name),
+    }
+}
+
+#[test]
+fn we_print_the_same() {
+    let differences: Vec<Option<String>> = in_parallel(Case::all(), |case| {
+        let unrestricted = case.flags.iter().any(|flag| flag == "LoadRestrictionsNone");
+        difference(&written(case), &ours(&case.tree(), &case.build, unrestricted))
+    });
+    let mut features: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (case, difference) in Case::all().iter().zip(differences) {
+        let (alike, all) = features.entry(case.feature()).or_default();
+        *all += 1;
+        match difference {
+            None => *alike += 1,
+            Some(difference) => wrong.push(format!("{}: {difference}", case.name)),
+        }
+    }
+    for (feature, (alike, all)) in &features {
+        println!("{feature}: {alike} of {all} alike");
+    }
+    assert!(wrong.is_empty(), "{} of {} cases differ:\n{}", wrong.len(), Case::all().len(), wrong.join("\n"));
 }

@@ -2,5 +2,8 @@
 
 mod case;
 mod conformance;
+mod hostile;
+mod ours;
 mod overlays;
 mod program;
+mod shapes;

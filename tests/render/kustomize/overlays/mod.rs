@@ -10,6 +10,8 @@ use fields::Seen;
 use objects::Made;
 use random::Random;
 
+pub(super) use runs::difference;
+
 /// A tree, and the folder to build.
 #[derive(Debug)]
 pub(super) struct Overlay {
@@ -17,8 +19,6 @@ pub(super) struct Overlay {
     pub(super) files: Vec<(String, String)>,
     /// The folder to build.
     pub(super) build: String,
-    /// Whether the order of accumulation is asked for.
-    pub(super) fifo: bool,
 }
 
 /// A kustomization that was written, for those that use it.
@@ -34,7 +34,7 @@ impl Overlay {
     pub(super) fn of(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let random = &mut random;
-        let mut overlay = Self { files: Vec::new(), build: String::new(), fifo: random.chance(20) };
+        let mut overlay = Self { files: Vec::new(), build: String::new() };
         let component = random.chance(35).then(|| overlay.component(random));
         let mut layers: Vec<Layer> = Vec::new();
         let depth = 1 + random.below(4);
@@ -55,9 +55,8 @@ impl Overlay {
 
     /// As a case's file, so that what was found can be kept.
     pub(super) fn as_case(&self) -> String {
-        let flags = if self.fifo { "flags: --reorder none\n" } else { "" };
         let files: String = self.files.iter().map(|(path, content)| format!("-- {path} --\n{content}")).collect();
-        format!("build: {}\n{flags}{files}", self.build)
+        format!("build: {}\n{files}", self.build)
     }
 
     fn layer(
