@@ -111,6 +111,7 @@ pub fn note(resources: &mut Resources, change: &Origin) {
         } else {
             resource.transformations.push(change.clone());
         }
+        resource.rewrite_annotations();
     }
 }
 

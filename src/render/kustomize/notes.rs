@@ -14,6 +14,15 @@ impl Resource {
         !self.previous.is_empty() || self.needs_hash || self.origin.is_some() || self.behavior != Behavior::default()
     }
 
+    /// What a note does to the annotations beside it: they are written anew, as strings.
+    pub(super) fn rewrite_annotations(&mut self) {
+        let entries = self.metadata_entries("annotations");
+        let entries: Vec<_> = entries.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
+        if !entries.is_empty() {
+            self.set_metadata_entries("annotations", entries);
+        }
+    }
+
     /// Adds the annotation.
     pub(super) fn mark_notes(&mut self) {
         let Some(metadata) = self.metadata_mut() else { return };

@@ -167,9 +167,7 @@ fn patch_json(
         if !resource.unmark_notes() {
             resource.forget_origin();
         }
-        let annotations = resource.metadata_entries("annotations");
-        let annotations = annotations.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
-        resource.set_metadata_entries("annotations", annotations);
+        resource.rewrite_annotations();
         resource.rescope(schema);
     }
     Ok(())

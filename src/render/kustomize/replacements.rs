@@ -189,7 +189,7 @@ fn set_field(field: &mut Value, value: &Value, options: &FieldOptions) -> Result
         let old =
             field.text().ok_or_else(|| format!("a delimiter needs a scalar, and {} is there", field.describe()))?;
         let mut parts: Vec<&str> = old.split(&options.delimiter).collect();
-        let new = if value.is_null() { "" } else { text.as_str() };
+        let new = text.as_str();
         match usize::try_from(options.index) {
             Err(_) => parts.insert(0, new),
             Ok(index) => match parts.get_mut(index) {
