@@ -213,6 +213,10 @@ fn set_field(field: &mut Value, value: &Value, options: &FieldOptions) -> Result
 
 /// Writes a text over a scalar, which stays of the type that it is.
 fn overwrite(field: &mut Value, text: &str) -> Result<(), String> {
+    if field.is_untagged() {
+        *field = Value::untagged(text);
+        return Ok(());
+    }
     let new = Value::plain(text);
     *field = match field {
         Value::Str(old) if old.is_quoted() => Value::quoted(text),
@@ -220,7 +224,6 @@ fn overwrite(field: &mut Value, text: &str) -> Result<(), String> {
         Value::Plain(old) => {
             let kind = scalar::kind(text);
             let fits = match old.kind() {
-                Kind::Empty => true,
                 Kind::Float => matches!(kind, Some(Kind::Float | Kind::Int)),
                 same => kind == Some(same),
             };

@@ -193,7 +193,6 @@ impl Resource {
         let previous =
             Previous { name: id.name.to_owned(), namespace: id.namespace.to_owned(), kind: id.gvk.kind.to_owned() };
         self.previous.push(previous);
-        self.rewrite_annotations();
     }
 
     /// The metadata, which is made if there is none.

@@ -24,12 +24,13 @@ pub enum Value {
 pub struct Plain {
     text: Box<str>,
     kind: Kind,
+    untagged: bool,
 }
 
 impl Plain {
     /// A scalar of this kind. `text` must be a text that is read as this kind.
     pub(super) fn new(text: &str, kind: Kind) -> Self {
-        Self { text: text.into(), kind }
+        Self { text: text.into(), kind, untagged: false }
     }
 
     /// Null, as a scalar of which nothing was written.
@@ -55,6 +56,7 @@ pub struct Text {
     quoted: bool,
     /// The node that it belongs to with others of its object (see `shared.rs`); 0 if it is one by itself.
     shared: u32,
+    untagged: bool,
 }
 
 impl Text {
@@ -70,7 +72,7 @@ impl Text {
 
     /// A string that stands in quotes, or in a block.
     pub fn quoted(text: impl Into<String>) -> Self {
-        Self { text: text.into().into(), quoted: true, shared: 0 }
+        Self { text: text.into().into(), quoted: true, shared: 0, untagged: false }
     }
 
     /// Whether it stands in quotes, or in a block.
@@ -109,7 +111,7 @@ impl Eq for Text {}
 impl From<String> for Text {
     /// A string without quotes.
     fn from(text: String) -> Self {
-        Self { text: text.into(), quoted: false, shared: 0 }
+        Self { text: text.into(), quoted: false, shared: 0, untagged: false }
     }
 }
 
@@ -153,6 +155,26 @@ impl Value {
         }
     }
 
+    /// Whether it is a scalar that a replacement made: it is of no type, so anything may be written over it.
+    pub(super) const fn is_untagged(&self) -> bool {
+        match self {
+            Self::Str(text) => text.untagged,
+            Self::Plain(plain) => plain.untagged || matches!(plain.kind, Kind::Empty),
+            _ => false,
+        }
+    }
+
+    /// What a replacement writes over a scalar of no type. It remains one.
+    pub(super) fn untagged(text: &str) -> Self {
+        let mut value = if text.is_empty() { Self::Plain(Plain::new("", Kind::Empty)) } else { Self::plain(text) };
+        match &mut value {
+            Self::Str(text) => text.untagged = true,
+            Self::Plain(plain) => plain.untagged = true,
+            _ => {}
+        }
+        value
+    }
+
     /// Whether it is a string that stands in quotes, or in a block.
     pub const fn is_quoted(&self) -> bool {
         matches!(self, Self::Str(text) if text.is_quoted())
@@ -163,8 +185,12 @@ impl Value {
     pub fn replace_keeping_quotes(&mut self, value: Self) {
         let shared = self.shared();
         *self = match value {
-            Self::Str(text) => Self::Str(Text { text: text.text, quoted: self.is_quoted(), shared }),
-            Self::Plain(plain) if self.is_quoted() => Self::Str(Text { text: plain.text, quoted: true, shared }),
+            Self::Str(text) => {
+                Self::Str(Text { text: text.text, quoted: self.is_quoted(), shared, untagged: text.untagged })
+            }
+            Self::Plain(plain) if self.is_quoted() => {
+                Self::Str(Text { text: plain.text, quoted: true, shared, untagged: false })
+            }
             other => other,
         };
     }
