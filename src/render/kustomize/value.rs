@@ -166,7 +166,7 @@ impl Value {
 
     /// What a replacement writes over a scalar of no type. It remains one.
     pub(super) fn untagged(text: &str) -> Self {
-        let mut value = if text.is_empty() { Self::Plain(Plain::new("", Kind::Empty)) } else { Self::plain(text) };
+        let mut value = Self::plain(text);
         match &mut value {
             Self::Str(text) => text.untagged = true,
             Self::Plain(plain) => plain.untagged = true,
@@ -210,7 +210,7 @@ impl Value {
 
     /// Whether it is null.
     pub const fn is_null(&self) -> bool {
-        matches!(self, Self::Plain(plain) if matches!(plain.kind, Kind::Null | Kind::Empty))
+        matches!(self, Self::Plain(plain) if matches!(plain.kind, Kind::Null | Kind::Empty) && !plain.untagged)
     }
 
     /// Whether it is neither a sequence nor a mapping.
