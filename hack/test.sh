@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that must pass: format, lints, dependencies, and all tests, those against a real API server included.
-# What is missing is installed (Debian's git and C compiler by apt-get) or built (cargo-deny, the control plane) into a
+# What is missing is installed (Debian's git and C compiler by apt-get) or built (cargo-deny, the control plane, kustomize) into a
 # cache folder, once: 10 to 15 minutes on two cores.
 #
 # usage: hack/test.sh
@@ -45,6 +45,13 @@ cargo clippy --locked --all-targets -- -D warnings
 
 step "control plane"
 hack/control-plane/build.sh
+
+step "programs to compare with"
+hack/tools/build.sh kustomize
+hack/tools/build.sh krusty
+
+step "tables"
+hack/tools/schema.sh --check
 
 step "tests"
 log=$(mktemp)

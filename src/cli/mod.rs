@@ -12,7 +12,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::runtime::settings::{self, Settings};
 use error::CommandError;
 
+mod build;
 mod crds;
+mod disk;
 mod error;
 mod get;
 mod http;
@@ -44,6 +46,8 @@ enum Command {
     Get(get::Get),
     /// Look into an agent's store
     Store(store::Store),
+    /// Print what a kustomization renders to
+    Build(build::Build),
     /// Print the version
     Version,
 }
@@ -80,6 +84,7 @@ impl Command {
             Self::Probe(probe) => probe.run(),
             Self::Get(get) => get.run(),
             Self::Store(store) => store.run(),
+            Self::Build(build) => build.run(),
             Self::Version => version::run(),
         }
     }

@@ -89,7 +89,7 @@ pub struct Source {
     /// Helm options; not supported yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub helm: Option<Value>,
-    /// Kustomize options; not supported yet.
+    /// What is changed in the kustomization before it is built, as `kustomize edit` would.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kustomize: Option<Value>,
     /// Config management plugin; not supported.

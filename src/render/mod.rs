@@ -16,6 +16,7 @@ use crate::engine::redact::truncate;
 pub mod directory;
 mod documents;
 pub mod glob;
+pub mod kustomize;
 pub mod limits;
 mod manifest;
 pub mod memory;
@@ -26,7 +27,7 @@ pub mod walk;
 pub use limits::RenderLimits;
 pub use recorder::{Recorder, unchanged};
 
-use walk::{Filter, WalkError, is_override, tool};
+use walk::{Filter, Tool, WalkError, is_override, tool};
 
 /// The repository at one commit. Paths are relative to its root, separated by `/`, without `.` and `..` parts; the root
 /// is the empty path. Symbolic links are entries of kind [`EntryKind::Link`] and never followed.
@@ -102,7 +103,7 @@ pub trait Renderer: Sync {
 }
 
 /// All renderers.
-const RENDERERS: [&dyn Renderer; 1] = [&directory::Directory];
+const RENDERERS: [&dyn Renderer; 2] = [&directory::Directory, &kustomize::Kustomize];
 
 /// Renders `source` at one commit. The repository and the revision of the source are the caller's: `tree` is what they
 /// stand for.
@@ -154,7 +155,7 @@ fn detect(
     limits: &RenderLimits,
 ) -> Result<&'static dyn Renderer, RenderFailure> {
     explicit(source)?;
-    let tools = source.directory.is_none();
+    let tools = source.directory.is_none() && source.kustomize.is_none();
     let markers = recorder
         .select(path, &Filter::Markers { tools }, limits)
         .map_err(|error| walk_failure(error, path, limits))?
@@ -166,11 +167,15 @@ fn detect(
                 "`{file}` overrides parts of the source, which Driftless doesn't support yet; put its content into spec.source and remove it"
             )));
         }
-        if let Some(tool) = tool(&marker.relative) {
+        if tool(&marker.relative) == Some(Tool::Helm) {
             return Err(invalid_spec(format!(
-                "`{file}` needs the {tool} renderer, which Driftless doesn't have yet; commit the rendered manifests, or set spec.source.directory to read the folder as plain manifests"
+                "`{file}` needs the Helm renderer, which Driftless doesn't have yet; commit the rendered manifests, or set spec.source.directory to read the folder as plain manifests"
             )));
         }
+    }
+    let kustomization = markers.iter().any(|marker| tool(&marker.relative) == Some(Tool::Kustomize));
+    if source.kustomize.is_some() || kustomization {
+        return Ok(&kustomize::Kustomize);
     }
     Ok(&directory::Directory)
 }
@@ -181,7 +186,6 @@ fn explicit(source: &Source) -> Result<(), RenderFailure> {
     let unsupported = [
         ("chart", source.chart.is_some(), "Helm"),
         ("helm", source.helm.is_some(), "Helm"),
-        ("kustomize", source.kustomize.is_some(), "kustomize"),
         ("plugin", source.plugin.is_some(), "config management plugin"),
         ("directory.jsonnet", jsonnet, "jsonnet"),
     ];
@@ -191,6 +195,11 @@ fn explicit(source: &Source) -> Result<(), RenderFailure> {
                 "spec.source.{field} needs the {renderer} renderer, which Driftless doesn't have yet; commit the rendered manifests and point spec.source.path at them"
             )));
         }
+    }
+    if source.kustomize.is_some() && source.directory.is_some() {
+        return Err(invalid_spec(
+            "spec.source.kustomize and spec.source.directory exclude each other; remove one of them".to_owned(),
+        ));
     }
     if source.reference.is_some() {
         return Err(invalid_spec(

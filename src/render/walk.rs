@@ -128,12 +128,21 @@ impl Filter {
     }
 }
 
+/// A tool that renders a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tool {
+    /// Helm.
+    Helm,
+    /// Kustomize.
+    Kustomize,
+}
+
 /// The tool that a file of this name stands for.
-pub(super) fn tool(name: &str) -> Option<&'static str> {
+pub(super) fn tool(name: &str) -> Option<Tool> {
     if name.ends_with(CHART) {
-        Some("Helm")
+        Some(Tool::Helm)
     } else if KUSTOMIZATIONS.contains(&name) {
-        Some("kustomize")
+        Some(Tool::Kustomize)
     } else {
         None
     }

@@ -74,7 +74,7 @@ fn what_is_not_supported_is_an_invalid_spec_and_touches_nothing() {
         ("nosource", r#"{"source":null}"#, "spec.source is missing"),
         ("helm", r#"{"source":{"helm":{"releaseName":"x"}}}"#, "Helm"),
         ("chart", r#"{"source":{"chart":"web"}}"#, "Helm"),
-        ("kustomize", r#"{"source":{"kustomize":{"namePrefix":"x-"}}}"#, "kustomize"),
+        ("kustomize", r#"{"source":{"kustomize":{"version":"v5.0.0"}}}"#, "spec.source.kustomize.version"),
         ("plugin", r#"{"source":{"plugin":{"name":"x"}}}"#, "plugin"),
         ("server", r#"{"destination":{"server":"https://other.example.com"}}"#, "another cluster"),
         ("name", r#"{"destination":{"server":null,"name":"other"}}"#, "another cluster"),

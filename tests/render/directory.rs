@@ -183,7 +183,10 @@ fn what_needs_another_renderer_is_refused_by_name() {
     for (source, parts) in [
         (Source { chart: text(), ..base() }, ["spec.source.chart", "Helm"]),
         (Source { helm: some(), ..base() }, ["spec.source.helm", "Helm"]),
-        (Source { kustomize: some(), ..base() }, ["spec.source.kustomize", "kustomize renderer"]),
+        (
+            Source { kustomize: some(), ..directory("apps/shop", false, "", "") },
+            ["spec.source.kustomize", "spec.source.directory"],
+        ),
         (Source { plugin: some(), ..base() }, ["spec.source.plugin", "plugin"]),
         (Source { reference: text(), ..base() }, ["spec.source.ref", "remove it"]),
         (jsonnet, ["spec.source.directory.jsonnet", "jsonnet"]),
@@ -192,14 +195,9 @@ fn what_needs_another_renderer_is_refused_by_name() {
     ] {
         assert_failure(&failed(&shop(), &source), InvalidSpec, &parts);
     }
-    for (file, tool) in [
-        ("Chart.yaml", "Helm"),
-        ("kustomization.yaml", "kustomize"),
-        ("kustomization.yml", "kustomize"),
-        ("Kustomization", "kustomize"),
-        (".argocd-source.yaml", "overrides"),
-        (".argocd-source-web.yaml", "overrides"),
-    ] {
+    for (file, tool) in
+        [("Chart.yaml", "Helm"), (".argocd-source.yaml", "overrides"), (".argocd-source-web.yaml", "overrides")]
+    {
         let file = format!("apps/shop/{file}");
         let tree = shop().with(&file, "resources: []\n");
         assert_failure(&failed(&tree, &source("apps/shop")), InvalidSpec, &[&file, tool]);
@@ -208,7 +206,7 @@ fn what_needs_another_renderer_is_refused_by_name() {
     }
     let mut linked = shop();
     linked.put("apps/shop/kustomization.yaml", EntryKind::Link, "x");
-    assert_failure(&failed(&linked, &source("apps/shop")), InvalidSpec, &["kustomize"]);
+    assert_failure(&failed(&linked, &source("apps/shop")), Content, &["kustomization.yaml", "symbolic link"]);
 }
 
 #[test]

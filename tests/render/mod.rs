@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a helper fails the test")]
 
 mod directory;
+mod kustomize;
 mod memo;
+mod overrides;
 
 use driftless::engine::application::{Directory, Source};
 use driftless::engine::event::{RenderFailure, RenderFailureReason};

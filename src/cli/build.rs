@@ -1,0 +1,162 @@
+//! `driftless build`: what a kustomization renders to, for comparison with `kustomize build`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+use clap::{Args, ValueEnum};
+
+use super::disk::DiskTree;
+use super::error::CommandError;
+use super::output;
+use crate::engine::revision::resolve;
+use crate::git::{GitLimits, Mirrors};
+use crate::render::kustomize::{self, BuildOptions, LoadRestriction, Order};
+use crate::render::{Recorder, RenderLimits, Tree};
+
+#[derive(Debug, Args)]
+pub(super) struct Build {
+    /// Folder with the kustomization
+    #[arg(default_value = ".", value_name = "DIR", conflicts_with = "git")]
+    folder: PathBuf,
+    /// Which files kustomizations may read
+    #[arg(long, value_name = "RESTRICTION", default_value = "LoadRestrictionsRootOnly")]
+    load_restrictor: Restrictor,
+    /// Let kustomizations render Helm charts
+    #[arg(long)]
+    enable_helm: bool,
+    /// Order of the output, if the kustomization names none
+    #[arg(long, value_name = "ORDER", default_value = "legacy")]
+    reorder: Reorder,
+    /// Give all resources the label app.kubernetes.io/managed-by
+    #[arg(long)]
+    enable_managedby_label: bool,
+    /// File to write to instead of standard output; in a folder, one file for each resource
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Build from this repository instead of a folder on disk
+    #[arg(long, value_name = "URL")]
+    git: Option<String>,
+    /// Branch, tag, range of versions or commit of the repository
+    #[arg(long, value_name = "REVISION", default_value = "HEAD", requires = "git")]
+    revision: String,
+    /// Folder in the repository
+    #[arg(long, value_name = "PATH", default_value = "", requires = "git")]
+    path: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "verbatim")]
+enum Restrictor {
+    /// Those in their own folder and below
+    #[value(name = "LoadRestrictionsRootOnly")]
+    RootOnly,
+    /// All in the repository
+    #[value(name = "LoadRestrictionsNone")]
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Reorder {
+    /// By kind, so that what others need comes first
+    Legacy,
+    /// As the resources were read and made
+    None,
+}
+
+impl Build {
+    /// Prints what the kustomization renders to.
+    pub(super) fn run(self) -> Result<ExitCode, CommandError> {
+        if self.enable_helm {
+            return Err(CommandError::usage("--enable-helm: Helm charts can't be rendered yet"));
+        }
+        let resources = match &self.git {
+            Some(url) => self.build_git(url)?,
+            None => {
+                let (tree, path) = DiskTree::around(&self.folder).map_err(|error| {
+                    CommandError::failure(format_args!("{} can't be built: {error}", self.folder.display()))
+                })?;
+                self.build(&tree, &path)?
+            }
+        };
+        match &self.output {
+            None => output::print(&text(&resources)?),
+            Some(folder) if folder.is_dir() => write_each(folder, &resources),
+            Some(file) => write(file, &text(&resources)?).map(|()| ExitCode::SUCCESS),
+        }
+    }
+
+    fn build(&self, tree: &dyn Tree, path: &str) -> Result<Vec<kustomize::Resource>, CommandError> {
+        let load_restriction = match self.load_restrictor {
+            Restrictor::RootOnly => LoadRestriction::RootOnly,
+            Restrictor::None => LoadRestriction::None,
+        };
+        let options = BuildOptions {
+            load_restriction,
+            order: match self.reorder {
+                Reorder::Legacy => Order::Legacy,
+                Reorder::None => Order::Fifo,
+            },
+            managed_by_label: self.enable_managedby_label,
+            ..BuildOptions::default()
+        };
+        kustomize::build(&mut Recorder::new(tree), path, &options, &RenderLimits::default())
+            .map_err(CommandError::failure)
+    }
+
+    fn build_git(&self, url: &str) -> Result<Vec<kustomize::Resource>, CommandError> {
+        let cache = Cache::new()?;
+        let mirrors = Mirrors::new(cache.0.clone(), GitLimits::default());
+        let cancel = AtomicBool::new(false);
+        let refs = mirrors.list_refs(url, None, &cancel).map_err(|error| CommandError::failure(error.message))?;
+        let found = resolve(&refs, &self.revision).map_err(CommandError::failure)?;
+        let tree = mirrors
+            .open(url, None, &found.revision, found.reference.as_deref(), &cancel)
+            .map_err(|error| CommandError::failure(error.message))?;
+        self.build(&tree, self.path.trim_matches('/'))
+    }
+}
+
+/// A folder for the clone of a repository, which goes when it is no longer needed.
+struct Cache(PathBuf);
+
+impl Cache {
+    fn new() -> Result<Self, CommandError> {
+        let path =
+            std::env::temp_dir().join(format!("driftless-build-{}-{:08x}", std::process::id(), rand::random::<u32>()));
+        fs::create_dir(&path).map_err(|error| CommandError::failure(format_args!("{}: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        // What stays is in the folder for temporary files.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn text(resources: &[kustomize::Resource]) -> Result<String, CommandError> {
+    kustomize::to_yaml(resources).map_err(CommandError::failure)
+}
+
+fn write(file: &Path, text: &str) -> Result<(), CommandError> {
+    fs::write(file, text)
+        .map_err(|error| CommandError::failure(format_args!("{} can't be written: {error}", file.display())))
+}
+
+/// Writes each resource to a file of its own, with the names that `kustomize build` gives them.
+fn write_each(folder: &Path, resources: &[kustomize::Resource]) -> Result<ExitCode, CommandError> {
+    let namespaces: std::collections::BTreeSet<_> = resources.iter().map(kustomize::Resource::namespace).collect();
+    for resource in resources {
+        let gvk = resource.gvk();
+        let parts = [gvk.group, gvk.version, gvk.kind, resource.name()];
+        let mut name = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_").to_lowercase();
+        if namespaces.len() > 1 && !resource.namespace().is_empty() {
+            name = format!("{}_{name}", resource.namespace().to_lowercase());
+        }
+        write(&folder.join(format!("{name}.yaml").replace(['/', ':'], "-")), &text(std::slice::from_ref(resource))?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

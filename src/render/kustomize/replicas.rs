@@ -1,0 +1,27 @@
+//! Numbers of replicas.
+
+use super::error::KustomizeError;
+use super::field_spec::{FieldSpec, Missing, set_plain, visit};
+use super::kustomization::Replica;
+use super::resource::Resources;
+
+/// Sets the number of replicas of the resources that are or were called as `replica` says.
+pub fn set_replicas(resources: &mut Resources, replica: &Replica, specs: &[FieldSpec]) -> Result<(), KustomizeError> {
+    let count = replica.count.to_string();
+    let mut found = false;
+    for spec in specs {
+        for at in resources.find(|id| id.name == replica.name && spec.is_for(id.gvk)) {
+            found = true;
+            if let Some(resource) = resources.list.get_mut(at) {
+                visit(resource, spec, Missing::Scalar, &mut |value| set_plain(value, &count))?;
+            }
+        }
+    }
+    if found {
+        return Ok(());
+    }
+    Err(KustomizeError::new(format!(
+        "there is no resource {:?} of a kind that has replicas; correct the name or remove the entry",
+        replica.name
+    )))
+}

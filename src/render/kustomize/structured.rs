@@ -1,0 +1,46 @@
+//! Fields inside of texts: a path that goes on below a scalar leads into the JSON that it holds.
+
+use super::field_path::{Create, Step, lookup, lookup_mut, visit};
+use super::go_json::{to_json, to_pretty_json};
+use super::read;
+use super::value::Value;
+
+/// Writes into the JSON in a scalar on the way of `path`. Returns whether there is one and the path leads somewhere in it.
+pub(super) fn write(
+    object: &mut Value,
+    path: &[Step],
+    create: Option<Create>,
+    set: &mut dyn FnMut(&mut Value) -> Result<(), String>,
+) -> Result<bool, String> {
+    let Some((above, below)) = scalar_on_the_way(object, path) else { return Ok(false) };
+    let Ok(Some(text)) = lookup(object, above).map(|found| found.and_then(Value::text)) else { return Ok(false) };
+    let Ok(Some(mut inner)) = read::document(text) else { return Ok(false) };
+    if inner.is_scalar() {
+        return Ok(false);
+    }
+    let text = text.to_owned();
+    match visit(&mut inner, below, create, set) {
+        Ok(found) if found > 0 => {}
+        _ => return Ok(false),
+    }
+    if !text.trim_start().starts_with(['{', '[']) {
+        return Err(
+            "the text there is YAML, in which nothing can be replaced; write it as JSON, or replace the whole text"
+                .to_owned(),
+        );
+    }
+    // What has several lines and is indented is printed in that way again.
+    let pretty = text.contains('\n') && text.contains("  ");
+    let text = if pretty { to_pretty_json(&inner)? } else { to_json(&inner)? };
+    if let Some(field) = lookup_mut(object, above)? {
+        *field = if field.is_quoted() { Value::quoted(text) } else { Value::str(text) };
+    }
+    Ok(true)
+}
+
+/// The part of a path that leads to a scalar which isn't null, and the part below it.
+fn scalar_on_the_way<'p>(object: &Value, path: &'p [Step]) -> Option<(&'p [Step], &'p [Step])> {
+    (1..path.len())
+        .filter_map(|at| path.split_at_checked(at))
+        .find(|(above, _)| matches!(lookup(object, above), Ok(Some(Value::Str(_)))))
+}

@@ -1,0 +1,9 @@
+//! Kustomize against the real program.
+
+mod case;
+mod conformance;
+mod hostile;
+mod ours;
+mod overlays;
+mod program;
+mod shapes;
