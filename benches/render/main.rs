@@ -2,7 +2,7 @@
 //!
 //! usage: `cargo bench --bench render [-- ROUNDS]`
 
-#![allow(clippy::unwrap_used, reason = "what goes wrong here ends the benchmark")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong here ends the benchmark")]
 
 mod krusty;
 mod repository;
