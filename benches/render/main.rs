@@ -176,7 +176,7 @@ fn render(tree: &dyn Tree, path: &str) -> String {
 fn inputs(tree: &dyn Tree, path: &str) -> RenderInputs {
     let mut recorder = Recorder::new(tree);
     build(&mut recorder, path, &BuildOptions::default(), &RenderLimits::default()).unwrap();
-    recorder.finish(Hash::of(b""))
+    recorder.finish(Hash::of(b""), "Kustomize")
 }
 
 fn in_parallel(tree: &MemoryTree, builds: &[String], workers: usize) -> Duration {

@@ -105,6 +105,9 @@ pub struct RenderInputs {
     /// Kinds of the objects that came out, ordered: their scopes are part of `options`.
     #[serde(rename = "k", default)]
     pub kinds: Vec<Gvk>,
+    /// What rendered it, by Argo CD's name for it: `Directory`, `Kustomize`.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub renderer: Option<Arc<str>>,
 }
 
 /// What a set is made for.

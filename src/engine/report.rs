@@ -277,7 +277,7 @@ impl Engine {
             operation_state: app.operation.clone(),
             history: app.history.clone(),
             reconciled_at,
-            source_type: app.record.revision.as_ref().map(|_| "Directory".to_owned()),
+            source_type: app.record.inputs.as_ref().and_then(|inputs| inputs.renderer.as_deref()).map(str::to_owned),
             resource_health_source: None,
             controller_namespace: before.controller_namespace.clone(),
             sync,

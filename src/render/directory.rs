@@ -21,7 +21,7 @@ pub struct Directory;
 
 impl Renderer for Directory {
     fn name(&self) -> &'static str {
-        "directory"
+        "Directory"
     }
 
     fn version(&self) -> u32 {

@@ -88,7 +88,7 @@ pub type RenderResult = Result<Rendering, RenderFailure>;
 
 /// One way to make manifests of a folder.
 pub trait Renderer: Sync {
-    /// Its name.
+    /// Its name as Argo CD tells it in `status.sourceType`.
     fn name(&self) -> &'static str;
     /// Counted up when the same input gives another result. Part of the memo.
     fn version(&self) -> u32;
@@ -112,7 +112,7 @@ pub fn render(tree: &dyn Tree, source: &Source, limits: &RenderLimits) -> Render
     let mut recorder = Recorder::new(tree);
     let renderer = detect(tree, &mut recorder, &path, source, limits)?;
     let manifests = renderer.render(&mut recorder, &path, source, limits)?;
-    Ok(Rendering { manifests, inputs: recorder.finish(options(source)) })
+    Ok(Rendering { manifests, inputs: recorder.finish(options(source), renderer.name()) })
 }
 
 /// Hash over what a rendering depends on beside the tree: the options of the source, and the renderers with their

@@ -60,8 +60,9 @@ impl<'t> Recorder<'t> {
     }
 
     /// Everything that was looked up, with the hash of what else went in.
-    pub fn finish(self, options: Hash) -> RenderInputs {
-        RenderInputs { options: Some(options), reads: self.reads.into_iter().collect(), kinds: Vec::new() }
+    pub fn finish(self, options: Hash, renderer: &str) -> RenderInputs {
+        let reads = self.reads.into_iter().collect();
+        RenderInputs { options: Some(options), reads, kinds: Vec::new(), renderer: Some(renderer.into()) }
     }
 }
 
@@ -121,7 +122,7 @@ mod tests {
         for path in ["a", "dir", "none"] {
             recorder.lookup(path).unwrap();
         }
-        let inputs = recorder.finish(Hash::of(b""));
+        let inputs = recorder.finish(Hash::of(b""), "Directory");
         assert_eq!(inputs.reads.len(), 3);
         assert!(unchanged(&tree, &inputs).unwrap());
         assert!(unchanged(&tree.with("other", "z"), &inputs).unwrap());
@@ -138,7 +139,7 @@ mod tests {
         let tree = MemoryTree::of([("a.yaml", "x")]);
         for (query, found) in [("\0unknown\x001", "x y"), ("\0markers\x001", "xy")] {
             let inputs =
-                RenderInputs { options: None, reads: vec![(query.into(), Some(found.into()))], kinds: Vec::new() };
+                RenderInputs { reads: vec![(query.into(), Some(found.into()))], ..RenderInputs::default() };
             assert!(!unchanged(&tree, &inputs).unwrap());
         }
     }

@@ -5,6 +5,7 @@ mod demo;
 mod drift;
 mod faults;
 mod fleet;
+mod kustomize;
 mod leader;
 mod own_writes;
 mod ownership;

@@ -174,7 +174,7 @@ fn random_application(rng: &mut StdRng) -> ApplicationRecord {
         uid: format!("{:032x}", rng.random::<u128>()),
         source: rng.random::<bool>().then(|| random_hash(rng)),
         revision: Revision::parse(&format!("{:040x}", rng.random::<u128>())),
-        inputs: Some(RenderInputs { options: None, reads, kinds: Vec::new() }.into()),
+        inputs: Some(RenderInputs { options: None, reads, ..RenderInputs::default() }.into()),
         claims: Vec::new(),
     }
 }

@@ -18,7 +18,7 @@ pub struct Kustomize;
 
 impl Renderer for Kustomize {
     fn name(&self) -> &'static str {
-        "kustomize"
+        "Kustomize"
     }
 
     fn version(&self) -> u32 {

@@ -165,7 +165,7 @@ impl Git {
             return failure(RenderFailureReason::UnknownKind, "the API server does not serve Widget");
         }
         let options = Some(Hash::of(format!("{:?}", set.objects).as_bytes()));
-        let inputs = Arc::new(RenderInputs { options, ..RenderInputs::default() });
+        let inputs = Arc::new(RenderInputs { options, renderer: Some("Directory".into()), ..RenderInputs::default() });
         let known = job.previous.as_ref().is_some_and(|previous| previous.options == options);
         let desired = (!known).then(|| Arc::new(set));
         let told = |since: &Revision| (since.clone(), self.ancestry(since, &job.revision, self.at_hand));

@@ -1,0 +1,97 @@
+//! Kustomizations: a base and its overlays, each an Application of its own.
+
+use serde_json::Value;
+
+use crate::support::agent::Rig;
+
+const AUTOMATED: &str = "{automated: {prune: true, selfHeal: true}}";
+const STAGES: [(&str, u32); 3] = [("development", 1), ("staging", 2), ("production", 5)];
+
+fn base(image: &str) -> Vec<(String, String)> {
+    let deployment = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec:\n  selector: {{matchLabels: {{app: web}}}}\n  \
+         template:\n    metadata: {{labels: {{app: web}}}}\n    spec:\n      containers:\n      - name: web\n        image: \
+         {image}\n        envFrom: [{{configMapRef: {{name: settings}}}}]\n"
+    );
+    let service =
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n";
+    let kustomization = "resources: [deployment.yaml, service.yaml]\n";
+    [("deployment", deployment.as_str()), ("service", service), ("kustomization", kustomization)]
+        .map(|(name, text)| (format!("base/{name}.yaml"), text.to_owned()))
+        .into()
+}
+
+fn overlay(stage: &str, replicas: u32, level: &str) -> (String, String) {
+    let text = format!(
+        "resources: [../../base]\nlabels:\n- pairs: {{stage: {stage}}}\nreplicas: [{{name: web, count: {replicas}}}]\n\
+         configMapGenerator:\n- name: settings\n  literals: [LEVEL={level}]\n"
+    );
+    (format!("overlays/{stage}/kustomization.yaml"), text)
+}
+
+fn commit(rig: &Rig, files: &[(String, String)]) -> String {
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    rig.repo.commit(&files, "a commit").as_str().to_owned()
+}
+
+/// Refreshes all three, and waits until each is at the commit. Returns the namespaces that were written to meanwhile.
+fn roll_out(rig: &Rig, targets: &[(&str, String)], revision: &str) -> Vec<String> {
+    rig.proxy.reset();
+    for (stage, _) in targets {
+        rig.refresh(stage);
+    }
+    for (stage, _) in targets {
+        rig.wait_synced(stage, revision);
+    }
+    let writes = rig.object_writes();
+    let written = |target: &str| writes.iter().any(|entry| entry.path.contains(&format!("/namespaces/{target}/")));
+    targets.iter().filter(|(_, target)| written(target)).map(|(stage, _)| (*stage).to_owned()).collect()
+}
+
+fn deployment(rig: &Rig, target: &str) -> Value {
+    rig.get(target, &["deployment", "web"])
+}
+
+fn settings(deployment: &Value) -> String {
+    let name = &deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"];
+    name.as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_base_rolls_out_to_all_its_overlays_and_an_overlay_to_itself() {
+    let rig = Rig::new("kustomize");
+    let mut files = base("example.com/web:1");
+    files.extend(STAGES.map(|(stage, replicas)| overlay(stage, replicas, "info")));
+    let first = commit(&rig, &files);
+    let targets: Vec<(&str, String)> = STAGES.map(|(stage, _)| (stage, rig.destination(stage))).into();
+    for (stage, target) in &targets {
+        rig.application(stage, &format!("overlays/{stage}"), target, AUTOMATED);
+    }
+    let _agent = rig.agent(&[]);
+    for ((stage, target), (_, replicas)) in targets.iter().zip(STAGES) {
+        let app = rig.wait_synced(stage, &first);
+        assert_eq!(app["status"]["sourceType"], "Kustomize");
+        let web = deployment(&rig, target);
+        assert_eq!(web["spec"]["replicas"], replicas);
+        assert_eq!(web["metadata"]["labels"]["stage"], *stage);
+        // The generated map is there under the name that the Deployment refers to.
+        assert!(settings(&web).starts_with("settings-"), "{}", settings(&web));
+        assert_eq!(rig.get(target, &["configmap", &settings(&web)])["data"]["LEVEL"], "info");
+    }
+
+    let second = commit(&rig, &base("example.com/web:2"));
+    assert_eq!(roll_out(&rig, &targets, &second), ["development", "staging", "production"]);
+    assert_eq!(rig.object_writes().len(), 3, "one Deployment each: {:?}", rig.object_writes());
+    for (_, target) in &targets {
+        let image = &deployment(&rig, target)["spec"]["template"]["spec"]["containers"][0]["image"];
+        assert_eq!(image, "example.com/web:2");
+    }
+
+    let before = settings(&deployment(&rig, &targets[1].1));
+    let third = commit(&rig, &[overlay("staging", 2, "debug")]);
+    assert_eq!(roll_out(&rig, &targets, &third), ["staging"]);
+    let web = deployment(&rig, &targets[1].1);
+    assert_eq!(rig.get(&targets[1].1, &["configmap", &settings(&web)])["data"]["LEVEL"], "debug");
+    assert_ne!(settings(&web), before);
+    rig.wait("the old map to be pruned", || rig.get(&targets[1].1, &["configmap", &before]).is_null());
+}
