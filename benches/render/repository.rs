@@ -119,8 +119,7 @@ subjects:
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
-metadata:
-  name: {name}
+metadata: {{name: {name}}}
 spec:
   minAvailable: 1
   selector:

@@ -75,8 +75,8 @@ fn overrides_edit_the_kustomization() {
         ),
         (
             PLAIN,
-            json!({"patches": [{"target": {"kind": "Deployment"}, "patch": "[{op: add, path: /spec/paused, value: true}]"}]}),
-            "patches: [{target: {kind: Deployment}, patch: '[{op: add, path: /spec/paused, value: true}]'}]\n",
+            json!({"patches": [{"target": {"kind": "Deployment"}, "patch": "- {op: add, path: /spec/paused, value: true}"}]}),
+            "patches: [{target: {kind: Deployment}, patch: '- {op: add, path: /spec/paused, value: true}'}]\n",
         ),
         (PLAIN, json!({"components": ["../../part"]}), "components: [../../part]\n"),
         (

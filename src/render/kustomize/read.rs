@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use serde_saphyr::granit_parser::{
-    Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle, Tag,
+    ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle, Tag,
 };
 
 use super::value::{Kind, Map, Plain, Value};
@@ -47,8 +47,8 @@ pub fn documents(text: &str) -> Result<Vec<Document>, ReadError> {
     let mut documents = Vec::new();
     let mut budget = Budget::default();
     for (part, line) in split(&text)? {
-        let read = Reader::new(part, &mut budget).and_then(|mut reader| reader.document());
-        let value = read.map_err(|error| ReadError { line: error.line + line - 1, ..error })?;
+        let value = first_document(part, &mut budget, false)
+            .map_err(|error| ReadError { line: error.line + line - 1, ..error })?;
         if let Some(value) = value.filter(|value| !value.is_null()) {
             documents.push(Document { value, line });
         }
@@ -58,16 +58,27 @@ pub fn documents(text: &str) -> Result<Vec<Document>, ReadError> {
 
 /// The first document of `text`. `None` if there is none.
 pub fn document(text: &str) -> Result<Option<Value>, ReadError> {
-    Reader::new(text, &mut Budget::default())?.document()
+    first_document(text, &mut Budget::default(), false)
 }
 
 /// The first document of a text that holds settings and no resources: such are read with go-yaml v2, for which `yes` is a
 /// boolean, keys are strings whatever they look like, and of two equal keys the last counts.
 pub fn settings(text: &str) -> Result<Option<Value>, ReadError> {
-    let mut budget = Budget::default();
-    let mut reader = Reader::new(text, &mut budget)?;
-    reader.lenient = true;
-    reader.document()
+    first_document(text, &mut Budget::default(), true)
+}
+
+/// The first document of a text. Go-yaml looks no further than to its end, so brackets too many behind it do no harm.
+fn first_document(text: &str, budget: &mut Budget, lenient: bool) -> Result<Option<Value>, ReadError> {
+    let mut reader = Reader::new(text, budget)?;
+    reader.lenient = lenient;
+    let error = match reader.document() {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let Some(complete) = reader.bracket.and_then(|end| reader.text.get(..end)) else { return Err(error) };
+    let mut reader = Reader::new(complete, budget)?;
+    reader.lenient = lenient;
+    reader.document().map_err(|_| error)
 }
 
 /// Splits a text at the lines that begin with `---`, the first line apart, each part with the number of its first line.
@@ -149,6 +160,8 @@ struct Reader<'i, 'b> {
     budget: &'b mut Budget,
     /// Whether it reads as go-yaml v2 does.
     lenient: bool,
+    /// Offset of a closing bracket without an opening one, at which the parser gave up.
+    bracket: Option<usize>,
 }
 
 impl<'i, 'b> Reader<'i, 'b> {
@@ -167,13 +180,18 @@ impl<'i, 'b> Reader<'i, 'b> {
         options.block_nesting_limit = MAX_NESTING;
         options.emit_comments = false;
         let parser = Parser::new_from_str_with_options(text, options);
-        Ok(Self { text, parser, anchors: HashMap::new(), budget, lenient: false })
+        Ok(Self { text, parser, anchors: HashMap::new(), budget, lenient: false, bracket: None })
     }
 
     fn next(&mut self) -> Result<(Event<'i>, Span), ReadError> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(scan_error(&error)),
+            Some(Err(error)) => {
+                if *error.kind() == ErrorKind::MisplacedFlowCollectionEnd {
+                    self.bracket = error.marker().byte_offset();
+                }
+                Err(scan_error(&error))
+            }
             None => Err(ReadError { line: 1, reason: "the text ends early".to_owned() }),
         }
     }
