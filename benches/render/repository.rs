@@ -107,8 +107,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: {name}
-rules:
-- {{apiGroups: [''], resources: [configmaps], resourceNames: [{name}-env], verbs: [get]}}
+rules: [{{apiGroups: [''], resources: [configmaps], resourceNames: [{name}-env], verbs: [get]}}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
