@@ -170,6 +170,22 @@ fn patch_json(
     Ok(())
 }
 
+/// What kustomize notes in annotations of a resource while it builds, as far as JSON patches see it: a resource that was
+/// renamed, or that a patch selected before, has annotations to add to.
+fn notes(resource: &Resource) -> Vec<(String, String)> {
+    let previous = &resource.previous;
+    let join = |texts: Vec<&str>| texts.join(",");
+    let notes = [
+        ("previousKinds", join(previous.iter().map(|previous| previous.kind.as_str()).collect())),
+        ("previousNames", join(previous.iter().map(|previous| previous.name.as_str()).collect())),
+        ("previousNamespaces", join(previous.iter().map(|previous| previous.namespace.as_str()).collect())),
+        ("prefixes", join(resource.prefixes.iter().map(String::as_str).collect())),
+        ("suffixes", join(resource.suffixes.iter().map(String::as_str).collect())),
+    ];
+    let given = notes.into_iter().filter(|(_, text)| !text.is_empty());
+    given.map(|(name, text)| (format!("internal.config.kubernetes.io/{name}"), text)).collect()
+}
+
 /// What a resource is called, to be compared while resources change.
 #[derive(PartialEq, Eq)]
 struct Owned {
