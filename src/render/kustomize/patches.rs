@@ -160,10 +160,19 @@ fn patch_json(
         if remember {
             resource.remember();
         }
+        let notes = notes(resource);
+        let own = |resource: &Resource| -> Vec<(String, String)> {
+            let annotations = resource.metadata_entries("annotations");
+            let own = annotations.filter(|(key, _)| !notes.iter().any(|(note, _)| note == key));
+            own.map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
+        };
+        if !notes.is_empty() {
+            let annotations = own(resource).into_iter().chain(notes.iter().cloned()).collect();
+            resource.set_metadata_entries("annotations", annotations);
+        }
         let patched = patch.apply(&resource.value);
         resource.value = patched.map_err(|reason| KustomizeError::new(format!("{}: {reason}", resource.describe())))?;
-        let annotations = resource.metadata_entries("annotations");
-        let annotations = annotations.map(|(key, text)| (key.to_owned(), text.to_owned())).collect();
+        let annotations = own(resource);
         resource.set_metadata_entries("annotations", annotations);
         resource.rescope(schema);
     }
