@@ -400,6 +400,14 @@ impl Builder<'_, '_> {
         let config = all.config.clone().unwrap_or_else(Config::built_in);
         references::update(&mut all.resources, &config)?;
         vars::resolve(&mut all, &config)?;
+        let nameless = |resource: &&Resource| {
+            let (kind, name) = (resource.kind(), resource.name());
+            kind.is_empty() || name.is_empty() && !kind.ends_with("List")
+        };
+        if let Some(resource) = all.resources.list.iter().find(nameless) {
+            let reason = format!("the build leaves {} without a kind or a name", resource.describe());
+            return Err(KustomizeError::new(reason));
+        }
         let local = |resource: &Resource| {
             let mut annotations = resource.metadata_entries("annotations");
             annotations.any(|(key, text)| key == "config.kubernetes.io/local-config" && text != "false")

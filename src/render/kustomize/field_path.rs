@@ -1,8 +1,8 @@
 //! Paths to fields in the notation of replacements and variables: names separated by dots, `[key=value]` and numbers for the
 //! elements of lists, `*` for all of them.
 
-use super::pattern;
 use super::value::{Kind, Map, Plain, Value};
+use super::{pattern, read};
 
 /// Most values that one path leads to.
 const MAX_MATCHES: usize = 100_000;
@@ -241,10 +241,16 @@ impl Walk<'_> {
         }
         let create = self.create.unwrap_or(Create::Scalar);
         let field = map.get_or_insert_with(name, || make(rest, create));
-        if field.is_scalar() && !rest.is_empty() {
-            return Err(format!("`{name}` is {}, and the path goes on below it", field.describe()));
+        if rest.is_empty() || !field.is_scalar() {
+            return self.walk(field, rest);
         }
-        self.walk(field, rest)
+        // Kustomize looks for the rest in what the text says, but what it changes there is lost.
+        let inner = read::document(field.text().unwrap_or_default()).ok().flatten();
+        let inner = inner.filter(|inner| !inner.is_scalar());
+        let mut inner =
+            inner.ok_or_else(|| format!("`{name}` is {}, and the path goes on below it", field.describe()))?;
+        self.found += visit(&mut inner, rest, self.create, &mut |_| Ok(()))?;
+        Ok(())
     }
 
     fn elements(&mut self, value: &mut Value, key: &str, text: &str, rest: &[Step]) -> Result<(), String> {

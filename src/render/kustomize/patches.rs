@@ -160,11 +160,14 @@ fn patch_json(
         if remember {
             resource.remember();
         }
-        resource.mark_notes();
+        let noted = resource.is_noted();
+        if noted {
+            resource.mark_notes();
+        }
         let patched = patch.apply(&resource.value);
         resource.value = patched.map_err(|reason| KustomizeError::new(format!("{}: {reason}", resource.describe())))?;
         resource.unshare();
-        if !resource.unmark_notes() {
+        if noted && !resource.unmark_notes() {
             resource.forget_origin();
         }
         resource.rewrite_annotations();

@@ -3,7 +3,7 @@
 use super::accumulate::{Builder, Target};
 use super::decode::Decode;
 use super::error::KustomizeError;
-use super::field_path::{Create, lookup, parse, visit};
+use super::field_path::{Create, Step, lookup, parse, visit};
 use super::json_patch::yaml_1_1;
 use super::kustomization::{FieldOptions, Replacement, ReplacementSource, ReplacementTarget};
 use super::read;
@@ -171,7 +171,18 @@ fn write(
 fn write_field(object: &mut Value, path: &str, value: &Value, options: &FieldOptions) -> Result<(), String> {
     let steps = parse(path)?;
     let create = options.create.then(|| Create::like(value));
-    let mut set = |field: &mut Value| set_field(field, value, options);
+    // Annotations become strings in the end, whatever they were.
+    let annotation =
+        steps.get(..2) == Some(&[Step::Field("metadata".to_owned()), Step::Field("annotations".to_owned())]);
+    let mut set = |field: &mut Value| {
+        if let Value::Plain(plain) = field
+            && annotation
+            && plain.kind() != Kind::Empty
+        {
+            *field = Value::str(plain.text());
+        }
+        set_field(field, value, options)
+    };
     if structured::write(object, &steps, create, &mut set)? {
         return Ok(());
     }

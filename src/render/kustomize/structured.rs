@@ -21,6 +21,7 @@ pub(super) fn write(
     let text = text.to_owned();
     match visit(&mut inner, below, create, set) {
         Ok(found) if found > 0 => {}
+        // Also if a value can't be written: kustomize tries again without the text's content.
         _ => return Ok(false),
     }
     if !text.trim_start().starts_with(['{', '[']) {
