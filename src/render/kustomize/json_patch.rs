@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     fn patched(patch: &str) -> Result<String, String> {
-        let object = read::document("a: {b: 1, c: [x, y, z]}\nn: null\nbig: 1000000\nt: 2001-01-01").unwrap().unwrap();
+        let object = read::document("a: {b: 1, c: [p, q, r]}\nn: null\nbig: 1000000\nt: 2001-01-01").unwrap().unwrap();
         let object = JsonPatch::parse(patch)?.apply(&object)?;
         Ok(to_yaml(object.get("a").unwrap()).unwrap().replace('\n', ";"))
     }
@@ -258,15 +258,15 @@ mod tests {
     #[test]
     fn operations_apply() {
         let cases = [
-            ("[{op: add, path: /a/d, value: yes}]", "b: 1;c:;- x;- y;- z;d: true;"),
-            ("- {op: add, path: /a/c/-, value: w}", "b: 1;c:;- x;- y;- z;- w;"),
-            ("- {op: add, path: /a/c/0, value: w}", "b: 1;c:;- w;- x;- y;- z;"),
-            ("- {op: add, path: /a/c/-1, value: w}", "b: 1;c:;- x;- y;- z;- w;"),
-            ("- {op: remove, path: /a/c/-1}", "b: 1;c:;- x;- y;"),
-            ("- {op: replace, path: /a/q, value: 5}", "b: 1;c:;- x;- y;- z;q: 5;"),
-            ("- {op: add, path: /a/q}", "b: 1;c:;- x;- y;- z;q: null;"),
-            ("- {op: move, from: /a/b, path: /a/c/1}", "c:;- x;- 1;- y;- z;"),
-            ("- {op: copy, from: /a/b, path: /a/x~1y~0z}", "b: 1;c:;- x;- y;- z;x/y~z: 1;"),
+            ("[{op: add, path: /a/d, value: yes}]", "b: 1;c:;- p;- q;- r;d: true;"),
+            ("- {op: add, path: /a/c/-, value: w}", "b: 1;c:;- p;- q;- r;- w;"),
+            ("- {op: add, path: /a/c/0, value: w}", "b: 1;c:;- w;- p;- q;- r;"),
+            ("- {op: add, path: /a/c/-1, value: w}", "b: 1;c:;- p;- q;- r;- w;"),
+            ("- {op: remove, path: /a/c/-1}", "b: 1;c:;- p;- q;"),
+            ("- {op: replace, path: /a/q, value: 5}", "b: 1;c:;- p;- q;- r;q: 5;"),
+            ("- {op: add, path: /a/q}", "b: 1;c:;- p;- q;- r;q: null;"),
+            ("- {op: move, from: /a/b, path: /a/c/1}", "c:;- p;- 1;- q;- r;"),
+            ("- {op: copy, from: /a/b, path: /a/x~1y~0z}", "b: 1;c:;- p;- q;- r;x/y~z: 1;"),
             ("- {op: test, path: /a/b, value: 1}\n- {op: remove, path: /a/c}", "b: 1;"),
             ("- {op: test, path: /n, value: null}\n- {op: remove, path: any/a/c}", "b: 1;"),
             ("- {op: replace, path: '', value: {a: {}}}", "{};"),
