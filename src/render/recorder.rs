@@ -138,8 +138,7 @@ mod tests {
     fn selections_of_another_version_are_a_change() {
         let tree = MemoryTree::of([("a.yaml", "x")]);
         for (query, found) in [("\0unknown\x001", "x y"), ("\0markers\x001", "xy")] {
-            let inputs =
-                RenderInputs { reads: vec![(query.into(), Some(found.into()))], ..RenderInputs::default() };
+            let inputs = RenderInputs { reads: vec![(query.into(), Some(found.into()))], ..RenderInputs::default() };
             assert!(!unchanged(&tree, &inputs).unwrap());
         }
     }

@@ -1,6 +1,7 @@
 //! The built program, and the files that describe it.
 
 mod agent;
+mod build;
 mod commands;
 mod deploy;
 mod readme;

@@ -81,7 +81,8 @@ fn record() -> impl Strategy<Value = ObjectRecord> {
 
 fn application() -> impl Strategy<Value = ApplicationRecord> {
     let inputs = (of(hash()), vec((text(), of(text())), 0..5));
-    let inputs = inputs.prop_map(|(options, reads)| Arc::new(RenderInputs { options, reads, ..RenderInputs::default() }));
+    let inputs =
+        inputs.prop_map(|(options, reads)| Arc::new(RenderInputs { options, reads, ..RenderInputs::default() }));
     (".*", of(hash()), of("[0-9a-f]{40}"), of(inputs)).prop_map(|(uid, source, revision, inputs)| ApplicationRecord {
         uid,
         source,
