@@ -75,6 +75,7 @@ async fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> {
             Phase::Commit => phases::commits::one_object(&mut rig, report).await,
             Phase::Untouched => phases::commits::nothing(&mut rig, report).await,
             Phase::Restart => phases::restart::run(&mut rig, report).await,
+            Phase::Handover => phases::handover::run(&mut rig, report).await,
             Phase::Memory => phases::memory::run(&mut rig, report).await,
         };
         println!("{phase}: ended after {:.1} s, load {}", begun.elapsed().as_secs_f64(), stats::load());

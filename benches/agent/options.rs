@@ -72,6 +72,8 @@ pub(crate) enum Phase {
     Untouched,
     /// SIGKILL and start.
     Restart,
+    /// Two replicas, of which the leader is stopped or killed.
+    Handover,
     /// RSS at other sizes.
     Memory,
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 /// How long anything at start may take.
 const START: Duration = Duration::from_secs(90);
@@ -106,6 +106,24 @@ impl Agent {
             }
             tokio::time::sleep(ASK).await;
         }
+    }
+
+    /// Waits until it is ready: a standby is.
+    pub(crate) async fn ready(&self) -> anyhow::Result<()> {
+        while self.get("/readyz").is_err() {
+            if self.started.elapsed() > START {
+                bail!("the agent is not ready after {} s", START.as_secs());
+            }
+            tokio::time::sleep(ASK).await;
+        }
+        Ok(())
+    }
+
+    /// SIGTERM, without waiting for the end.
+    pub(crate) fn terminate(&self) -> anyhow::Result<()> {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        ensure!(status.success(), "the agent can't be stopped");
+        Ok(())
     }
 
     /// SIGKILL.
