@@ -125,7 +125,10 @@ impl Cache {
     fn new() -> Result<Self, CommandError> {
         let path =
             std::env::temp_dir().join(format!("driftless-build-{}-{:08x}", std::process::id(), rand::random::<u32>()));
-        fs::create_dir(&path).map_err(|error| CommandError::failure(format_args!("{}: {error}", path.display())))?;
+        // Others on the machine may not be allowed to read the repository.
+        let mut folder = fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+        folder.create(&path).map_err(|error| CommandError::failure(format_args!("{}: {error}", path.display())))?;
         Ok(Self(path))
     }
 }

@@ -205,6 +205,20 @@ impl Agent {
         lease::election(self.clients.lease.clone(), settings, Clocks::system(), in_flight)
     }
 
+    /// Watches the Secrets that describe repositories.
+    fn repositories(&self, reading: &CancellationToken) -> watch::Receiver<Arc<repositories::RepositorySecrets>> {
+        let (secrets, known) = watch::channel(Arc::default());
+        tokio::spawn(repositories::run(
+            self.clients.watch.clone(),
+            namespaces(self.settings.repository_secret_namespaces()),
+            WatchSettings::default(),
+            rand::random(),
+            secrets,
+            reading.clone(),
+        ));
+        known
+    }
+
     #[expect(clippy::too_many_arguments, reason = "each is made once, here, and by its own part")]
     fn executor(
         &self,
@@ -216,15 +230,7 @@ impl Agent {
         cancel_git: &Arc<AtomicBool>,
         events: &mpsc::Sender<Event>,
     ) -> (Executor, RecentManifests) {
-        let (secrets, known_secrets) = watch::channel(Arc::default());
-        tokio::spawn(repositories::run(
-            self.clients.watch.clone(),
-            namespaces(self.settings.repository_secret_namespaces()),
-            WatchSettings::default(),
-            rand::random(),
-            secrets,
-            reading.clone(),
-        ));
+        let known_secrets = self.repositories(reading);
         let recent = RecentManifests::default();
         let installation = Installation {
             instance: instance.clone(),
@@ -271,6 +277,7 @@ impl Agent {
             recorder,
             writes,
             places: Arc::new(Semaphore::new(executor::PLACES)),
+            looks: Arc::new(Semaphore::new(executor::PLACES)),
             metrics: self.metrics.clone(),
             clock: self.clock,
         };

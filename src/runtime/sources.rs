@@ -26,6 +26,9 @@ use crate::store::Store;
 
 /// Repositories that are listed or fetched at the same time.
 const GIT_CONCURRENCY: usize = 8;
+/// Questions about a history at the same time. They have places of their own: a server that is slow to answer them must not
+/// keep other repositories from being listed.
+const TRACE_CONCURRENCY: usize = 2;
 /// Memory for the bodies of manifests that the store does not have (Secrets), in bytes.
 const BODY_CACHE: usize = 8 << 20;
 
@@ -55,6 +58,7 @@ struct Inner {
     recent: RecentManifests,
     bodies: Mutex<Bodies>,
     git: Semaphore,
+    traces: Semaphore,
     cancel: Arc<AtomicBool>,
 }
 
@@ -80,6 +84,7 @@ impl Sources {
             recent,
             bodies: Mutex::default(),
             git: Semaphore::new(GIT_CONCURRENCY),
+            traces: Semaphore::new(TRACE_CONCURRENCY),
             cancel,
         }))
     }
@@ -109,7 +114,9 @@ impl Sources {
 
     /// How a commit stands to an older one.
     pub(super) async fn trace(&self, question: Trace) -> Result<Ancestry, SourceError> {
-        self.remote(move |inner| {
+        // Never closed.
+        let _place = self.0.traces.acquire().await;
+        self.blocking(move |inner| {
             let Trace { url, since, revision, reference, .. } = &question;
             let credentials = inner.credentials(url)?;
             let pair = (since, revision);
