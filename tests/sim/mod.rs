@@ -1,0 +1,3 @@
+//! The embedded control plane, against what a real API server answered.
+
+mod managed;
