@@ -7,5 +7,7 @@ pub mod apiserver;
 pub mod fields;
 pub mod kinds;
 pub mod managed;
+pub mod patch;
 pub mod schema;
+pub mod shared;
 pub mod typed;

@@ -2,11 +2,16 @@
 //! number: `now` comes with each request, and names and ids from a generator that was given a seed.
 
 pub mod columns;
+pub mod decode;
+mod delete;
 pub mod discovery;
 pub mod fields;
+pub mod ids;
 pub mod labels;
 pub mod list;
+pub mod meta;
 pub mod names;
+mod patch;
 pub mod reply;
 pub mod request;
 pub mod resources;
@@ -14,6 +19,7 @@ pub mod status;
 pub mod store;
 pub mod table;
 pub mod watch;
+mod write;
 
 use std::sync::Arc;
 
@@ -21,13 +27,19 @@ use bytes::Bytes;
 use http::Method;
 use jiff::Timestamp;
 
+use serde_json::json;
+
+use self::ids::Ids;
 use self::list::Selection;
 use self::reply::{Form, Reply, partial, whole};
 use self::request::{Address, Query, Target, verb};
 use self::resources::{Resource, Resources};
 use self::status::Status;
-use self::store::{Key, Store};
+use self::store::{Key, Store, Stored};
 use self::watch::{Frame, Watch};
+use super::fields::{FieldSet, Path};
+use super::kinds::{self, Kind};
+use super::schema::{Schema, Schemas};
 
 /// A request, with its whole body.
 pub type Request = http::Request<Bytes>;
@@ -55,6 +67,14 @@ struct Call<'r> {
     query: Query,
     form: Form,
     now: Timestamp,
+    /// The rules of the kind.
+    kind: &'static Kind,
+    /// The type of its objects; `None`: nothing is known of it.
+    schema: Option<Schema>,
+    /// `group/version`.
+    api_version: String,
+    /// Fields that nobody owns by this request: those that it can't set.
+    reset: Option<FieldSet>,
 }
 
 impl Call<'_> {
@@ -64,14 +84,50 @@ impl Call<'_> {
     }
 }
 
+/// Fields that a write through a part of an object, or through the object itself, can't set.
+fn reset_fields(kind: &Kind, subresource: Option<&str>) -> Option<FieldSet> {
+    let paths: &[&[&str]] = match subresource {
+        Some("status") => &[&["spec"], &["metadata", "labels"]],
+        None if kind.has_status => &[&["status"]],
+        _ => return None,
+    };
+    Some(FieldSet::of(paths.iter().map(|path| Path::of(path))))
+}
+
+/// Namespaces that are there from the beginning.
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
 /// A server, with all that it keeps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ApiServer {
     store: Store,
     resources: Resources,
+    ids: Ids,
+    /// The type of kinds that have none.
+    deduced: Schema,
 }
 
 impl ApiServer {
+    /// A server that holds nothing but the namespaces that every cluster has. What it draws comes from the seed.
+    pub fn new(seed: u64, now: Timestamp) -> Self {
+        let mut server = Self {
+            store: Store::default(),
+            resources: Resources::default(),
+            ids: Ids::new(seed),
+            deduced: Schema::deduced(),
+        };
+        for name in NAMESPACES {
+            let mut namespace = json!({"metadata": {
+                "name": name, "uid": server.ids.uid(), "creationTimestamp": write::now_text(now),
+            }});
+            let kind = kinds::of("namespaces");
+            (kind.defaults)(&mut namespace);
+            (kind.prepare_create)(&mut namespace);
+            server.store.put("namespaces", &Key::new(None, name), namespace, now);
+        }
+        server
+    }
+
     /// Answers a request.
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Answer {
         let uri = request.uri();
@@ -117,12 +173,39 @@ impl ApiServer {
             return Err(Status::method_not_allowed());
         }
         let form = Form::accepted(request.headers())?;
-        let call = Call { resource, address, query, form, now };
+        let kind = kinds::of(&resource.qualified());
+        let call = Call {
+            schema: Schemas::builtin().of(&resource.group, &resource.version, &resource.kind),
+            api_version: resource.api_version(),
+            reset: reset_fields(kind, address.subresource),
+            kind,
+            resource,
+            address,
+            query,
+            form,
+            now,
+        };
         match verb {
             "list" => self.list(&call),
             "watch" => self.watch(&call),
             "get" => self.get(&call),
-            _ => Err(Status::method_not_allowed()),
+            "create" => self.create(&call, request),
+            "update" => self.replace(&call, request),
+            "patch" => self.patch(&call, request),
+            "delete" => self.delete(&call, request),
+            _ => self.delete_collection(&call, request),
+        }
+    }
+
+    /// An object in the form that the client asked for.
+    fn told(&self, call: &Call<'_>, code: u16, stored: &Stored) -> Reply {
+        match call.form {
+            Form::Whole => Reply::pieces(code, whole(&call.resource, stored).into()),
+            Form::Metadata => Reply::pieces(code, partial(stored).into()),
+            Form::Table => {
+                let include = table::Include::of(&call.query);
+                Reply { code, ..table::object(&call.resource, stored, include, call.now) }
+            }
         }
     }
 
@@ -141,10 +224,6 @@ impl ApiServer {
         let key = call.key().ok_or_else(Status::no_resource)?;
         let stored = self.store.get(&call.resource.qualified(), &key);
         let stored = stored.ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
-        Ok(Answer::Reply(match call.form {
-            Form::Whole => Reply::pieces(200, whole(&call.resource, stored).into()),
-            Form::Metadata => Reply::pieces(200, partial(stored).into()),
-            Form::Table => table::object(&call.resource, stored, table::Include::of(&call.query), call.now),
-        }))
+        Ok(Answer::Reply(self.told(call, 200, stored)))
     }
 }

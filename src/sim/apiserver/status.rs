@@ -104,6 +104,11 @@ impl FieldError {
         Self::new(field, FieldProblem::NotSupported, value.to_string(), detail)
     }
 
+    /// A field that is longer than `limit` bytes.
+    pub fn too_long(field: impl Into<String>, limit: usize) -> Self {
+        Self::new(field, FieldProblem::TooLong, String::new(), format!("may not be more than {limit} bytes"))
+    }
+
     fn new(field: impl Into<String>, problem: FieldProblem, value: String, detail: impl Into<String>) -> Self {
         Self { field: field.into(), problem, value, detail: detail.into() }
     }
@@ -188,6 +193,31 @@ impl Status {
             name => format!("{what} {name:?} is forbidden: {why}"),
         };
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message, Some(about(resource, name)))
+    }
+
+    /// Nothing new comes into a namespace that is being deleted.
+    pub fn terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let mut status = Self::forbidden(resource, name, &why);
+        let cause = json!({
+            "reason": "NamespaceTerminating",
+            "message": format!("namespace {namespace} is being terminated"),
+            "field": "metadata.namespace",
+        });
+        status.details.get_or_insert_default().insert("causes".to_owned(), json!([cause]));
+        status
+    }
+
+    /// A patch that does not fit the object.
+    pub fn patch_rejected() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, Some(json!({})))
+    }
+
+    /// The body of a patch is of a type that is not read.
+    pub fn unsupported_patch() -> Self {
+        let message = "415: Unsupported Media Type";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message, Some(json!({})))
     }
 
     /// A path that is no resource, which the user may not use.

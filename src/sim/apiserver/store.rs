@@ -62,6 +62,13 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// An object that is told and not kept.
+    pub fn transient(object: &Value) -> Self {
+        let revision = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        let revision = revision.and_then(|text| text.parse().ok()).unwrap_or(0);
+        Self { revision, body: object.to_string().into(), labels: Box::default() }
+    }
+
     /// The object. Bodies are written by this server, so this can't fail; should it, there is nothing.
     pub fn value(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()

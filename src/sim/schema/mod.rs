@@ -83,6 +83,8 @@ pub struct Patch {
 
 #[derive(Debug, Default)]
 struct Definition {
+    /// As the table calls it; empty: it is written as an expression.
+    name: String,
     scalar: Option<Scalar>,
     format: Option<Format>,
     list: Option<ListDefinition>,
@@ -124,6 +126,7 @@ impl Types {
     /// The two types that all others build on.
     fn new() -> Self {
         let of = |elements, atomic| Definition {
+            name: String::new(),
             scalar: Some(Scalar::Untyped),
             format: Some(Format::Json),
             list: Some(ListDefinition { kind: ListKind::Atomic, items: UNTYPED }),
@@ -176,6 +179,11 @@ impl<'a> Type<'a> {
 
     fn definition(self) -> Option<&'a Definition> {
         self.types.0.get(self.id)
+    }
+
+    /// Its name in the table, as `core.v1.Container`; empty if it has none.
+    pub fn name(self) -> &'a str {
+        self.definition().map(|definition| definition.name.as_str()).unwrap_or_default()
     }
 
     /// What a scalar of this type may be; `None`: it may not be one.
