@@ -413,7 +413,13 @@ impl Builder<'_, '_> {
             annotations.any(|(key, text)| key == "config.kubernetes.io/local-config" && text != "false")
         };
         all.resources.list.retain(|resource| !local(resource));
-        Ok(all.resources)
+        match all.resources.twice() {
+            Some(twice) => Err(KustomizeError::new(format!(
+                "the build leaves {} twice; give one of them another name by what changed it",
+                twice.describe()
+            ))),
+            None => Ok(all.resources),
+        }
     }
 }
 

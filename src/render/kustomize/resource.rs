@@ -282,10 +282,7 @@ impl Resources {
         }
         let start = self.list.len();
         self.list.extend(more);
-        let mut ids = HashSet::with_capacity(self.list.len());
-        let twice = self.list.iter().position(|resource| !ids.insert(resource.id()));
-        drop(ids);
-        if let Some(resource) = twice.and_then(|at| self.list.get(at)) {
+        if let Some(resource) = self.twice() {
             let reason = format!(
                 "{} ({}) is there already; each resource may be added once, or use a patch to change it",
                 resource.describe(),
@@ -295,6 +292,12 @@ impl Resources {
             return Err(KustomizeError::new(reason));
         }
         Ok(())
+    }
+
+    /// A resource that is called like one before it.
+    pub fn twice(&self) -> Option<&Resource> {
+        let mut ids = HashSet::with_capacity(self.list.len());
+        self.list.iter().find(|resource| !ids.insert(resource.id()))
     }
 
     /// Positions of the resources that are or were called so that `matches`.

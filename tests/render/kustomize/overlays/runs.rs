@@ -18,6 +18,8 @@ const DEFAULT_RUNS: u64 = 2000;
 const SEED: &str = "DRIFTLESS_OVERLAY";
 /// So many of a hundred trees must build, or the test compares nothing but errors.
 const LEAST_BUILT: usize = 75;
+/// Kustomize may crash once in so many trees.
+const MOST_PANICS: usize = 500;
 
 /// A server of builds through kustomize's Go API, `hack/tools/krusty`.
 struct Krusty {
@@ -60,6 +62,13 @@ impl Drop for Krusty {
 struct Tally {
     built: usize,
     differences: Vec<String>,
+    /// Trees that made kustomize crash: no answer to compare with, so ours may be a build or an error.
+    panicked: Vec<String>,
+}
+
+/// What kustomize died of, if it did.
+fn panic_of(answer: &Answer) -> Option<&str> {
+    answer.as_ref().err()?.strip_prefix("panic: ")
 }
 
 fn compare(program: &Path, seeds: std::ops::Range<u64>) -> Tally {
@@ -71,7 +80,10 @@ fn compare(program: &Path, seeds: std::ops::Range<u64>) -> Tally {
         let theirs = krusty.build(&overlay);
         let ours = ours(&tree, &overlay.build, false);
         tally.built += usize::from(theirs.is_ok());
-        if let Some(difference) = difference(&theirs, &ours) {
+        if let Some(cause) = panic_of(&theirs) {
+            let outcome = if ours.is_ok() { "we build" } else { "we refuse" };
+            tally.panicked.push(format!("seed {seed}: the program panicked ({cause}), {outcome}"));
+        } else if let Some(difference) = difference(&theirs, &ours) {
             tally.differences.push(format!("seed {seed}: {difference}"));
         }
     }
@@ -105,8 +117,14 @@ fn random_overlays_build_alike() {
     let stretches: Vec<_> = (0..runs).step_by(100).map(|from| from..runs.min(from + 100)).collect();
     let tallies = in_parallel(&stretches, |seeds| compare(&program, seeds.clone()));
     let built: usize = tallies.iter().map(|tally| tally.built).sum();
-    let differences: Vec<_> = tallies.into_iter().flat_map(|tally| tally.differences).collect();
-    println!("{built} of {runs} trees build; {} differences", differences.len());
+    let (mut differences, mut panicked) = (Vec::new(), Vec::new());
+    for tally in tallies {
+        differences.extend(tally.differences);
+        panicked.extend(tally.panicked);
+    }
+    println!("{built} of {runs} trees build; {} differences; {} panics", differences.len(), panicked.len());
+    panicked.iter().for_each(|panicked| println!("{panicked}"));
+    assert!(panicked.len() <= 1 + built / MOST_PANICS, "the program panicked too often to compare with it");
     assert!(built * 100 >= usize::try_from(runs).unwrap() * LEAST_BUILT, "only {built} of {runs} trees build");
     differences.iter().for_each(|difference| println!("{difference}"));
     if let Some(first) = differences.first() {
