@@ -12,8 +12,10 @@ use super::error::CommandError;
 use super::output;
 use crate::engine::revision::resolve;
 use crate::git::{GitLimits, Mirrors};
-use crate::render::kustomize::{self, BuildOptions, LoadRestriction, Order};
+use crate::render::kustomize::{self, BuildOptions, KustomizeError, LoadRestriction, Order};
+use crate::render::remote::{Need, RemoteBases};
 use crate::render::{Recorder, RenderLimits, Tree};
+use crate::runtime::remotes::with_remotes;
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
@@ -29,6 +31,9 @@ pub(super) struct Build {
     /// Order of the output, if the kustomization names none
     #[arg(long, value_name = "ORDER", default_value = "legacy")]
     reorder: Reorder,
+    /// Git repositories that kustomizations may build on: URLs with commas between, each for all below it
+    #[arg(long, value_name = "URLS")]
+    kustomize_remote_bases: Option<RemoteBases>,
     /// Give all resources the label app.kubernetes.io/managed-by
     #[arg(long)]
     enable_managedby_label: bool,
@@ -71,13 +76,15 @@ impl Build {
         if self.enable_helm {
             return Err(CommandError::usage("--enable-helm: Helm charts can't be rendered yet"));
         }
+        let cache = Cache::new()?;
+        let mirrors = Mirrors::new(cache.0.clone(), GitLimits::default());
         let resources = match &self.git {
-            Some(url) => self.build_git(url)?,
+            Some(url) => self.build_git(url, &mirrors)?,
             None => {
                 let (tree, path) = DiskTree::around(&self.folder).map_err(|error| {
                     CommandError::failure(format_args!("{} can't be built: {error}", self.folder.display()))
                 })?;
-                self.build(&tree, &path)?
+                self.build(&tree, &path, &mirrors)?
             }
         };
         match &self.output {
@@ -87,7 +94,7 @@ impl Build {
         }
     }
 
-    fn build(&self, tree: &dyn Tree, path: &str) -> Result<Vec<kustomize::Resource>, CommandError> {
+    fn build(&self, tree: &dyn Tree, path: &str, mirrors: &Mirrors) -> Result<Vec<kustomize::Resource>, CommandError> {
         let load_restriction = match self.load_restrictor {
             Restrictor::RootOnly => LoadRestriction::RootOnly,
             Restrictor::None => LoadRestriction::None,
@@ -99,26 +106,36 @@ impl Build {
                 Reorder::None => Order::Fifo,
             },
             managed_by_label: self.enable_managedby_label,
+            remote_bases: self.kustomize_remote_bases.clone().unwrap_or_default(),
             ..BuildOptions::default()
         };
-        kustomize::build(&mut Recorder::new(tree), path, &options, &RenderLimits::default())
-            .map_err(CommandError::failure)
+        let cancel = AtomicBool::new(false);
+        let built = with_remotes(
+            |remotes| {
+                let options = BuildOptions { remotes, ..options.clone() };
+                kustomize::build(&mut Recorder::new(tree), path, &options, &RenderLimits::default())
+            },
+            KustomizeError::need,
+            |Need { remote, place }| {
+                let opened = mirrors.open(&remote.clone_url(), None, &remote.revision, None, &cancel);
+                opened.map_err(|error| KustomizeError::new(format!("{place}{}", error.message)))
+            },
+        );
+        built.map_err(CommandError::failure)
     }
 
-    fn build_git(&self, url: &str) -> Result<Vec<kustomize::Resource>, CommandError> {
-        let cache = Cache::new()?;
-        let mirrors = Mirrors::new(cache.0.clone(), GitLimits::default());
+    fn build_git(&self, url: &str, mirrors: &Mirrors) -> Result<Vec<kustomize::Resource>, CommandError> {
         let cancel = AtomicBool::new(false);
         let refs = mirrors.list_refs(url, None, &cancel).map_err(|error| CommandError::failure(error.message))?;
         let found = resolve(&refs, &self.revision).map_err(CommandError::failure)?;
         let tree = mirrors
             .open(url, None, &found.revision, found.reference.as_deref(), &cancel)
             .map_err(|error| CommandError::failure(error.message))?;
-        self.build(&tree, self.path.trim_matches('/'))
+        self.build(&tree, self.path.trim_matches('/'), mirrors)
     }
 }
 
-/// A folder for the clone of a repository, which goes when it is no longer needed.
+/// A folder for clones of repositories, which goes when it is no longer needed.
 struct Cache(PathBuf);
 
 impl Cache {

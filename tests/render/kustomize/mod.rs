@@ -6,4 +6,5 @@ mod hostile;
 mod ours;
 mod overlays;
 mod program;
+mod remote;
 mod shapes;
