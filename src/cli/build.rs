@@ -12,10 +12,11 @@ use super::error::CommandError;
 use super::output;
 use crate::engine::revision::resolve;
 use crate::git::{GitLimits, Mirrors};
-use crate::render::kustomize::{self, BuildOptions, KustomizeError, LoadRestriction, Order};
+use crate::render::kustomize::{self, BuildOptions, KustomizeError, Order};
 use crate::render::remote::{Need, RemoteBases};
 use crate::render::{Recorder, RenderLimits, Tree};
 use crate::runtime::remotes::with_remotes;
+use crate::runtime::settings::LoadRestrictor;
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
@@ -24,7 +25,7 @@ pub(super) struct Build {
     folder: PathBuf,
     /// Which files kustomizations may read
     #[arg(long, value_name = "RESTRICTION", default_value = "LoadRestrictionsRootOnly")]
-    load_restrictor: Restrictor,
+    load_restrictor: LoadRestrictor,
     /// Let kustomizations render Helm charts
     #[arg(long)]
     enable_helm: bool,
@@ -49,17 +50,6 @@ pub(super) struct Build {
     /// Folder in the repository
     #[arg(long, value_name = "PATH", default_value = "", requires = "git")]
     path: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "verbatim")]
-enum Restrictor {
-    /// Those in their own folder and below
-    #[value(name = "LoadRestrictionsRootOnly")]
-    RootOnly,
-    /// All in the repository
-    #[value(name = "LoadRestrictionsNone")]
-    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -95,12 +85,8 @@ impl Build {
     }
 
     fn build(&self, tree: &dyn Tree, path: &str, mirrors: &Mirrors) -> Result<Vec<kustomize::Resource>, CommandError> {
-        let load_restriction = match self.load_restrictor {
-            Restrictor::RootOnly => LoadRestriction::RootOnly,
-            Restrictor::None => LoadRestriction::None,
-        };
         let options = BuildOptions {
-            load_restriction,
+            load_restriction: self.load_restrictor.into(),
             order: match self.reorder {
                 Reorder::Legacy => Order::Legacy,
                 Reorder::None => Order::Fifo,

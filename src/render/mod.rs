@@ -28,6 +28,7 @@ pub mod walk;
 pub use limits::RenderLimits;
 pub use recorder::{Recorder, unchanged};
 
+use kustomize::{LoadRestriction, Order};
 use remote::{Need, RemoteBases, Remotes};
 
 use walk::{Filter, Tool, WalkError, is_override, tool};
@@ -121,6 +122,11 @@ impl RenderError {
 pub struct RenderOptions {
     /// Bounds.
     pub limits: RenderLimits,
+    /// Which files kustomizations may read.
+    pub load_restriction: LoadRestriction,
+    /// Order of what a kustomization makes, if it names none. Flux builds with the legacy order as well, and without
+    /// [`Self::load_restriction`].
+    pub order: Order,
     /// Which other repositories kustomizations may build on.
     pub remote_bases: RemoteBases,
 }
@@ -174,7 +180,11 @@ pub fn options(source: &Source, options: &RenderOptions) -> Hash {
     source.target_revision = None;
     let renderers: Vec<_> = RENDERERS.iter().map(|renderer| (renderer.name(), renderer.version())).collect();
     let mut text = Vec::new();
-    let settings = json!({"remoteBases": options.remote_bases.urls()});
+    let settings = json!({
+        "unrestricted": options.load_restriction == LoadRestriction::None,
+        "fifo": options.order == Order::Fifo,
+        "remoteBases": options.remote_bases.urls(),
+    });
     canonical(&json!({"source": source, "renderers": renderers, "settings": settings}), &mut text);
     Hash::of(&text)
 }

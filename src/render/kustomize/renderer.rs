@@ -35,6 +35,8 @@ impl Renderer for Kustomize {
         let overrides = overrides.map_err(|error| in_spec(&error))?;
         let options = BuildOptions {
             overrides: overrides.unwrap_or_default(),
+            load_restriction: context.options.load_restriction,
+            order: context.options.order,
             remote_bases: context.options.remote_bases.clone(),
             remotes: context.remotes.clone(),
             ..BuildOptions::default()

@@ -30,7 +30,8 @@ impl Settings {
     /// How renderings are done.
     pub fn render_options(&self) -> RenderOptions {
         let remote_bases = self.render.kustomize_remote_bases.clone().unwrap_or_default();
-        RenderOptions { limits: self.render_limits(), remote_bases }
+        let load_restriction = self.render.kustomize_load_restrictor.into();
+        RenderOptions { limits: self.render_limits(), load_restriction, remote_bases, ..RenderOptions::default() }
     }
 
     /// Bounds of one rendering.

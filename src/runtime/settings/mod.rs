@@ -17,7 +17,7 @@ mod values;
 
 pub use file::{SettingsFileError, with_defaults};
 pub use lease::{LeasePreset, LeaseSettings};
-pub use values::{Bytes, Namespaces};
+pub use values::{Bytes, LoadRestrictor, Namespaces};
 
 use crate::render::remote::RemoteBases;
 
@@ -163,6 +163,15 @@ pub struct RenderSettings {
     /// only full commit ids of them are followed [default: none]
     #[arg(long, env = "DRIFTLESS_KUSTOMIZE_REMOTE_BASES", value_name = "URLS")]
     pub kustomize_remote_bases: Option<RemoteBases>,
+    /// Which files kustomizations may read: LoadRestrictionsRootOnly for those in their own folder and below, or
+    /// LoadRestrictionsNone, as Flux builds, for all in the repository
+    #[arg(
+        long,
+        env = "DRIFTLESS_KUSTOMIZE_LOAD_RESTRICTOR",
+        value_name = "NAME",
+        default_value = "LoadRestrictionsRootOnly"
+    )]
+    pub kustomize_load_restrictor: LoadRestrictor,
 }
 
 /// What keeps pruning safe and heals from fighting.

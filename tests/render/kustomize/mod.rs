@@ -3,6 +3,7 @@
 mod case;
 mod conformance;
 mod hostile;
+mod orders;
 mod ours;
 mod overlays;
 mod program;

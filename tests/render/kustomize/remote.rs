@@ -4,6 +4,7 @@ use std::process::Command;
 
 use driftless::engine::application::Source;
 use driftless::engine::event::{RenderFailure, RenderFailureReason};
+use driftless::render::kustomize::LoadRestriction;
 use driftless::render::memory::MemoryTree;
 use driftless::render::remote::{MAX_REMOTES, Remotes};
 use driftless::render::{
@@ -148,8 +149,11 @@ fn nothing_leaves_the_other_repository() {
         (linked, "a symbolic link"),
     ];
     for (other, reason) in cases {
-        let failure = with(&tree, &[(format!("one?ref={one}"), other)], &settings(URL)).unwrap_err();
-        assert_failure(&failure, RenderFailureReason::Content, &[&format!("{URL}/one?ref={one}/base/"), reason]);
+        for load_restriction in [LoadRestriction::RootOnly, LoadRestriction::None] {
+            let options = RenderOptions { load_restriction, ..settings(URL) };
+            let failure = with(&tree, &[(format!("one?ref={one}"), other.clone())], &options).unwrap_err();
+            assert_failure(&failure, RenderFailureReason::Content, &[&format!("{URL}/one?ref={one}/base/"), reason]);
+        }
     }
 }
 
