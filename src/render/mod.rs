@@ -22,10 +22,14 @@ mod manifest;
 pub mod memory;
 mod parse;
 pub mod recorder;
+pub mod remote;
 pub mod walk;
 
 pub use limits::RenderLimits;
 pub use recorder::{Recorder, unchanged};
+
+use kustomize::{LoadRestriction, Order};
+use remote::{Need, RemoteBases, Remotes};
 
 use walk::{Filter, Tool, WalkError, is_override, tool};
 
@@ -84,7 +88,57 @@ pub struct Rendering {
 }
 
 /// Result of a render.
-pub type RenderResult = Result<Rendering, RenderFailure>;
+pub type RenderResult = Result<Rendering, RenderError>;
+
+/// Why a rendering has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RenderError {
+    /// It has none.
+    Failed(RenderFailure),
+    /// It has none yet: the commit is to be put into [`RenderContext::remotes`].
+    Needs(Box<Need>),
+}
+
+impl From<RenderFailure> for RenderError {
+    fn from(failure: RenderFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl RenderError {
+    /// The failure, for those who can't fetch anything.
+    pub fn into_failure(self) -> RenderFailure {
+        match self {
+            Self::Failed(failure) => failure,
+            Self::Needs(need) => {
+                unreadable(TreeError { message: format!("{}{} is not at hand", need.place, need.remote) })
+            }
+        }
+    }
+}
+
+/// How the agent renders, by its settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RenderOptions {
+    /// Bounds.
+    pub limits: RenderLimits,
+    /// Which files kustomizations may read.
+    pub load_restriction: LoadRestriction,
+    /// Order of what a kustomization makes, if it names none. Flux builds with the legacy order as well, and without
+    /// [`Self::load_restriction`].
+    pub order: Order,
+    /// Which other repositories kustomizations may build on.
+    pub remote_bases: RemoteBases,
+}
+
+/// What a rendering depends on beside the tree and the source.
+#[derive(Clone, Debug, Default)]
+pub struct RenderContext<'t> {
+    /// Settings.
+    pub options: RenderOptions,
+    /// The commits of other repositories that are at hand.
+    pub remotes: Remotes<'t>,
+}
 
 /// One way to make manifests of a folder.
 pub trait Renderer: Sync {
@@ -98,8 +152,8 @@ pub trait Renderer: Sync {
         tree: &mut Recorder<'_>,
         path: &str,
         source: &Source,
-        limits: &RenderLimits,
-    ) -> Result<Vec<Manifest>, RenderFailure>;
+        context: &RenderContext<'_>,
+    ) -> Result<Vec<Manifest>, RenderError>;
 }
 
 /// All renderers.
@@ -107,24 +161,31 @@ const RENDERERS: [&dyn Renderer; 2] = [&directory::Directory, &kustomize::Kustom
 
 /// Renders `source` at one commit. The repository and the revision of the source are the caller's: `tree` is what they
 /// stand for.
-pub fn render(tree: &dyn Tree, source: &Source, limits: &RenderLimits) -> RenderResult {
+pub fn render(tree: &dyn Tree, source: &Source, context: &RenderContext<'_>) -> RenderResult {
     let path = source_path(source)?;
     let mut recorder = Recorder::new(tree);
-    let renderer = detect(tree, &mut recorder, &path, source, limits)?;
-    let manifests = renderer.render(&mut recorder, &path, source, limits)?;
-    Ok(Rendering { manifests, inputs: recorder.finish(options(source), renderer.name()) })
+    let renderer = detect(tree, &mut recorder, &path, source, &context.options.limits)?;
+    let manifests = renderer.render(&mut recorder, &path, source, context)?;
+    Ok(Rendering { manifests, inputs: recorder.finish(options(source, &context.options), renderer.name()) })
 }
 
-/// Hash over what a rendering depends on beside the tree: the options of the source, and the renderers with their
-/// versions. [`render`] puts it into [`RenderInputs::options`].
-pub fn options(source: &Source) -> Hash {
+/// Hash over what a rendering depends on beside the tree: the options of the source, the settings that give another result
+/// (bounds only give errors), and the renderers with their versions. [`render`] puts it into [`RenderInputs::options`].
+///
+/// Other repositories are in it by the settings alone: their commits stand in the files that were read.
+pub fn options(source: &Source, options: &RenderOptions) -> Hash {
     // What of the source says which tree it is goes in through the ids that were read.
     let mut source = source.clone();
     source.repo_url.clear();
     source.target_revision = None;
     let renderers: Vec<_> = RENDERERS.iter().map(|renderer| (renderer.name(), renderer.version())).collect();
     let mut text = Vec::new();
-    canonical(&json!({"source": source, "renderers": renderers}), &mut text);
+    let settings = json!({
+        "unrestricted": options.load_restriction == LoadRestriction::None,
+        "fifo": options.order == Order::Fifo,
+        "remoteBases": options.remote_bases.urls(),
+    });
+    canonical(&json!({"source": source, "renderers": renderers, "settings": settings}), &mut text);
     Hash::of(&text)
 }
 

@@ -4,6 +4,7 @@ mod beginning;
 mod clock;
 mod executor;
 mod journal;
+pub(crate) mod remotes;
 pub mod settings;
 mod sources;
 mod turn;
@@ -239,7 +240,7 @@ impl Agent {
         };
         let sources = Sources::new(
             Mirrors::new(self.settings.git_folder(), self.settings.git_limits()).with_ssh(self.settings.ssh()),
-            self.settings.render_limits(),
+            self.settings.render_options(),
             installation,
             begun.discovery.clone(),
             known_secrets,

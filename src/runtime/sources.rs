@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, watch};
 
 use super::journal::RecentManifests;
+use super::remotes::with_remotes;
 use crate::cluster::discovery::{Discovery, DiscoveryHandle};
 use crate::cluster::repositories::{RepositorySecrets, SecretType};
 use crate::engine::application::Source;
@@ -21,7 +22,7 @@ use crate::engine::revision::{Ancestry, Refs};
 use crate::engine::scope::scopes_hash;
 use crate::engine::tracking::instance_name;
 use crate::git::{CredentialStore, Credentials, GitTree, Mirrors, RepositorySecret, SecretKind};
-use crate::render::{self, RenderLimits};
+use crate::render::{self, RenderContext, RenderError, RenderOptions, Rendering};
 use crate::store::Store;
 
 /// Repositories that are listed or fetched at the same time.
@@ -49,7 +50,7 @@ pub(super) struct Sources(Arc<Inner>);
 
 struct Inner {
     mirrors: Mirrors,
-    limits: RenderLimits,
+    options: RenderOptions,
     installation: Installation,
     discovery: Arc<DiscoveryHandle>,
     secrets: watch::Receiver<Arc<RepositorySecrets>>,
@@ -66,7 +67,7 @@ impl Sources {
     /// Everything that reads repositories. `cancel`, once set, ends what is under way.
     pub(super) fn new(
         mirrors: Mirrors,
-        limits: RenderLimits,
+        options: RenderOptions,
         installation: Installation,
         discovery: Arc<DiscoveryHandle>,
         secrets: watch::Receiver<Arc<RepositorySecrets>>,
@@ -76,7 +77,7 @@ impl Sources {
         let (store, recent) = store;
         Self(Arc::new(Inner {
             mirrors,
-            limits,
+            options,
             installation,
             discovery,
             secrets,
@@ -209,7 +210,7 @@ impl Inner {
         source: &Source,
         discovery: &Discovery,
     ) -> Result<(Desired, RenderInputs), RenderFailure> {
-        let rendering = render::render(tree, source, &self.limits)?;
+        let rendering = self.render_source(tree, source)?;
         let instance_name = instance_name(app, &self.installation.control_namespace);
         let scopes = |gvk: &Gvk| discovery.scope(gvk);
         let context = self.context(app, &instance_name, namespace, &scopes);
@@ -218,8 +219,29 @@ impl Inner {
         inputs.kinds = desired.set.objects.iter().map(gvk_of).collect();
         inputs.kinds.sort();
         inputs.kinds.dedup();
-        inputs.options = Some(context.memo(render::options(source), desired.scopes));
+        inputs.options = Some(context.memo(render::options(source, &self.options), desired.scopes));
         Ok((desired, inputs))
+    }
+
+    /// Renders, with what other repositories it takes.
+    fn render_source(&self, tree: &GitTree, source: &Source) -> Result<Rendering, RenderFailure> {
+        let rendering = with_remotes(
+            |remotes| {
+                let context = RenderContext { options: self.options.clone(), remotes };
+                render::render(tree, source, &context)
+            },
+            |error| match error {
+                RenderError::Needs(need) => Some((**need).clone()),
+                RenderError::Failed(_) => None,
+            },
+            |need| {
+                self.open(&need.remote.clone_url(), &need.remote.revision, None).map_err(|error| {
+                    let message = format!("{}{}", need.place, error.message);
+                    RenderFailure { reason: RenderFailureReason::Source, message }.into()
+                })
+            },
+        );
+        rendering.map_err(RenderError::into_failure)
     }
 
     fn context<'a>(
@@ -251,7 +273,7 @@ impl Inner {
         let instance_name = instance_name(app, &self.installation.control_namespace);
         let scopes = |gvk: &Gvk| discovery.scope(gvk);
         let used = scopes_hash(previous.kinds.iter().map(|gvk| (gvk, discovery.scope(gvk))));
-        Some(self.context(app, &instance_name, namespace, &scopes).memo(render::options(source), used))
+        Some(self.context(app, &instance_name, namespace, &scopes).memo(render::options(source, &self.options), used))
     }
 
     /// Keeps the bodies where applies find them: Secrets in memory only, everything else in the store, or in memory as well

@@ -3,10 +3,10 @@
 use driftless::engine::application::Source;
 use driftless::engine::event::RenderFailureReason::{Content, InvalidSpec};
 use driftless::render::memory::MemoryTree;
-use driftless::render::{EntryKind, RenderLimits, Tree, TreeError, render};
+use driftless::render::{EntryKind, RenderLimits, Tree, TreeError};
 use serde_json::{Value, json};
 
-use super::{assert_failure, config_map, directory, failed, names, rendered, source};
+use super::{assert_failure, config_map, directory, failed, names, render, rendered, source};
 
 fn tree(files: &[(&str, String)]) -> MemoryTree {
     MemoryTree::of(files.iter().map(|(path, content)| (*path, content.as_str())))

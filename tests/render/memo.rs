@@ -2,10 +2,10 @@
 
 use driftless::engine::application::Source;
 use driftless::render::memory::MemoryTree;
-use driftless::render::{EntryKind, RenderLimits, options, render, unchanged};
+use driftless::render::{EntryKind, RenderLimits, unchanged};
 use proptest::prelude::*;
 
-use super::{config_map, directory, rendered, source};
+use super::{config_map, directory, options, render, rendered, source};
 
 fn tree() -> MemoryTree {
     let (a, b, c) = (config_map("a"), config_map("b"), config_map("c"));
