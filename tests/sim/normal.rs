@@ -13,12 +13,18 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d{4}-\d\d-\d\dT\d\d:\
 static IP: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b10\.0\.\d{1,3}\.\d{1,3}\b"));
 static CURRENT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(current: |\(|current )\d+\b"));
 static PRECONDITION: LazyLock<Regex> = LazyLock::new(|| pattern(r"(ResourceVersion in (?:the precondition|record)) \((\d+)\)"));
+/// An object that is quoted in a message.
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r#""\{\\"(?:[^"\\]|\\.)*""#));
+static PREFIX: LazyLock<Regex> = LazyLock::new(|| pattern(r#"generateName: "?([\w.-]+)"#));
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| pattern(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+"));
 static AGE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(\d+[smhd])+$"));
 
 /// The parts of `/version` that tell builds of one release apart.
 const BUILD: [&str; 7] =
     ["buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform", "emulationMajor"];
+
+/// What is left of a prefix before a generated name.
+const LONGEST_PREFIX: usize = 58;
 
 fn pattern(text: &str) -> Regex {
     Regex::new(text).unwrap()
@@ -29,6 +35,8 @@ fn pattern(text: &str) -> Regex {
 pub(crate) struct Names {
     /// What people wrote in the script.
     written: String,
+    /// Names that the server generates from what is written.
+    prefixes: Vec<Regex>,
     uids: Vec<String>,
     ips: Vec<String>,
     ports: Vec<u64>,
@@ -41,7 +49,11 @@ pub(crate) struct Names {
 
 impl Names {
     pub(crate) fn new(written: String) -> Self {
-        Self { written, ..Self::default() }
+        let prefixes = PREFIX.captures_iter(&written).filter_map(|found| {
+            let base = &found[1][..found[1].len().min(LONGEST_PREFIX)];
+            Regex::new(&format!("({})[bcdfghjklmnpqrstvwxz2456789]{{5}}", regex::escape(base))).ok()
+        });
+        Self { prefixes: prefixes.collect(), written, ..Self::default() }
     }
 
     /// Shows `text` as `shown` from now on.
@@ -61,12 +73,13 @@ impl Names {
             Value::Object(map) => {
                 let text = |key: &str| map.get(key).and_then(Value::as_str);
                 if let (Some(prefix), Some(name)) = (text("generateName"), text("name"))
-                    && name.starts_with(prefix)
-                    && name.len() == prefix.len() + 5
+                    && let Some(base) = prefix.get(..prefix.len().min(LONGEST_PREFIX))
+                    && name.starts_with(base)
+                    && name.len() == base.len() + 5
                     && !self.written.contains(name)
                     && !self.generated.contains_key(name)
                 {
-                    let shown = format!("{prefix}<name{}>", self.generated.len() + 1);
+                    let shown = format!("{base}<name{}>", self.generated.len() + 1);
                     self.generated.insert(name.to_owned(), shown);
                 }
                 map.values().for_each(|value| self.learn(value));
@@ -138,6 +151,15 @@ impl Names {
         format!("<port{}>", place(&mut self.ports, port)).into()
     }
 
+    /// A JSON object in quotes: normalized as any object, its keys in order.
+    fn quoted(&mut self, text: &str) -> String {
+        let inner = serde_json::from_str::<String>(text).ok().and_then(|inner| serde_json::from_str::<Value>(&inner).ok());
+        match inner {
+            Some(value) => Value::from(self.value(&value, "", false).to_string()).to_string(),
+            None => text.to_owned(),
+        }
+    }
+
     /// Whether it stands in the script as a word of its own.
     fn is_written(&self, text: &str) -> bool {
         let boundary = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
@@ -151,6 +173,10 @@ impl Names {
         let mut text = text.to_owned();
         for (name, shown) in self.generated.iter().map(|(name, shown)| (name, shown)).chain(self.aliases.iter().map(|(a, b)| (a, b))) {
             text = text.replace(name, shown);
+        }
+        let mut text = QUOTED.replace_all(&text, |found: &Captures<'_>| self.quoted(&found[0])).into_owned();
+        for prefix in &self.prefixes {
+            text = prefix.replace_all(&text, "${1}<name>").into_owned();
         }
         let text = TIME.replace_all(&text, |found: &Captures<'_>| match &found[0] {
             time if self.is_written(time) => time.to_owned(),
