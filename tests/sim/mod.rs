@@ -3,6 +3,7 @@
 
 mod compare;
 mod managed;
+mod model;
 mod normal;
 mod readable;
 mod recordings;
