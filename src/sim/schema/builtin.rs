@@ -107,7 +107,7 @@ impl Reader {
             }
         }
         definition.name = line.split(' ').next().unwrap_or_default().to_owned();
-        if let Some(place) = self.types.0.get_mut(id) {
+        if let Some(place) = self.types.own.get_mut(id) {
             *place = definition;
         }
     }
@@ -211,8 +211,8 @@ impl Reader {
             self.made.iter().map(|((name, relation), id)| (name.clone(), relation.clone(), *id)).collect();
         for (name, relation, id) in made {
             let (Some(named), Some(relation)) = (self.names.get(&name), relation) else { continue };
-            let Some(map) = self.types.0.get(*named).and_then(|definition| definition.map.clone()) else { continue };
-            if let Some(place) = self.types.0.get_mut(id) {
+            let Some(map) = self.types.get(*named).and_then(|definition| definition.map.clone()) else { continue };
+            if let Some(place) = self.types.own.get_mut(id) {
                 place.map = Some(MapDefinition { atomic: relation == Relation::Atomic, ..map });
             }
         }
