@@ -124,7 +124,12 @@ impl Copied {
     }
 
     /// Writes it into `field`. `place` is where it stands, if that is in the same resource.
-    fn write_to(&mut self, field: &mut Value, place: Option<*const Value>, options: &FieldOptions) -> Result<(), String> {
+    fn write_to(
+        &mut self,
+        field: &mut Value,
+        place: Option<*const Value>,
+        options: &FieldOptions,
+    ) -> Result<(), String> {
         let is_place = place.is_some_and(|place| std::ptr::eq(field, place));
         if !is_place && place.is_some_and(|place| holds(field, place)) {
             // What it stood in is replaced; the value itself is none of the resource's any more.
