@@ -7,8 +7,7 @@ use crate::support::control_plane::ControlPlane;
 /// Asks all subjects that want these controllers.
 fn ask_again(controllers: &str) {
     crate::support::init();
-    let subjects: Vec<_> =
-        subjects().into_iter().filter(|subject| subject.script.controllers == controllers).collect();
+    let subjects: Vec<_> = subjects().into_iter().filter(|subject| subject.script.controllers == controllers).collect();
     if subjects.is_empty() {
         return;
     }

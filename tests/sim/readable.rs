@@ -127,7 +127,9 @@ fn scalar(text: &str, special: &str) -> String {
 
 /// Whether a plain scalar would be read as a number, a boolean, null or a time.
 fn reads_as_another(text: &str) -> bool {
-    let numeric = text.starts_with(|c: char| c.is_ascii_digit() || c == '.') && text.contains(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_hexdigit() || "+-._xXoOeE:".contains(c));
+    let numeric = text.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && text.contains(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_hexdigit() || "+-._xXoOeE:".contains(c));
     const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     numeric || WORDS.contains(&text.to_ascii_lowercase().as_str())
 }

@@ -54,8 +54,7 @@ pub(crate) fn check(subject: &Subject, server: &mut dyn Server, is_model: bool) 
     if found.is_empty() {
         return String::new();
     }
-    let mut out =
-        format!("{}: {} of {} answers differ\n", subject.name, found.len(), subject.script.requests());
+    let mut out = format!("{}: {} of {} answers differ\n", subject.name, found.len(), subject.script.requests());
     for difference in found.iter().take(SHOWN) {
         out.push_str(&format!("--- {}: {}\n{}", subject.name, difference.step, difference.lines));
     }
@@ -74,7 +73,13 @@ fn every_request_has_its_answer() {
         count += subject.script.requests();
         for step in &subject.script.steps {
             let defines = step.action == super::script::Action::Define;
-            assert_eq!(step.answer.is_empty(), defines, "{}: step {:?}; record it with {UPDATE}=1", subject.name, step.name);
+            assert_eq!(
+                step.answer.is_empty(),
+                defines,
+                "{}: step {:?}; record it with {UPDATE}=1",
+                subject.name,
+                step.name
+            );
         }
         let answers: Vec<String> = subject.script.steps.iter().map(|step| step.answer.clone()).collect();
         let text = fs::read_to_string(&subject.path).unwrap();
