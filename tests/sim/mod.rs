@@ -2,6 +2,8 @@
 //! and both are asked again.
 
 mod compare;
+mod managed;
+mod model;
 mod normal;
 mod readable;
 mod recordings;
