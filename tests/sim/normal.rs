@@ -17,6 +17,8 @@ static PRECONDITION: LazyLock<Regex> =
 /// An object that is quoted in a message.
 static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r#""\{\\"(?:[^"\\]|\\.)*""#));
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| pattern(r#"generateName: "?([\w.-]+)"#));
+/// A node port in a cell of a table: `80:30080/TCP`.
+static PORT: LazyLock<Regex> = LazyLock::new(|| pattern(r":(3\d{4})/"));
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| pattern(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+"));
 static AGE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(\d+[smhd])+$"));
 
@@ -206,6 +208,10 @@ impl Names {
         });
         let text = PRECONDITION
             .replace_all(&text, |found: &Captures<'_>| format!("{} ({})", &found[1], self.version(&found[2], false)));
+        let text = PORT.replace_all(&text, |found: &Captures<'_>| {
+            let known = found[1].parse().ok().and_then(|port: u64| self.ports.iter().position(|known| *known == port));
+            known.map_or_else(|| found[0].to_owned(), |at| format!(":<port{}>/", at + 1))
+        });
         let text = TOKEN.replace_all(&text, "<token>");
         if text.contains("resource version") || text.contains("resourceVersion") {
             return CURRENT.replace_all(&text, "${1}<rv>").into_owned();
