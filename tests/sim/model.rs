@@ -54,9 +54,9 @@ impl Server for Model {
         }
     }
 
-    fn watch(&mut self, request: Request<Vec<u8>>) -> Result<usize, Response<Vec<u8>>> {
+    fn watch(&mut self, request: Request<Vec<u8>>) -> Result<usize, Box<Response<Vec<u8>>>> {
         match self.handle(request) {
-            Answer::Reply(reply) => Err(response(&reply)),
+            Answer::Reply(reply) => Err(Box::new(response(&reply))),
             Answer::Watch(watch) => {
                 self.watches.push(*watch);
                 Ok(self.watches.len() - 1)
