@@ -15,6 +15,7 @@ use crate::engine::redact::truncate;
 
 pub mod directory;
 mod documents;
+pub mod environment;
 pub mod glob;
 pub mod kustomize;
 pub mod limits;
@@ -23,15 +24,18 @@ pub mod memory;
 mod parse;
 pub mod recorder;
 pub mod remote;
+mod source_files;
 pub mod walk;
 
 pub use limits::RenderLimits;
 pub use recorder::{Recorder, unchanged};
 
+use environment::Environment;
 use kustomize::{LoadRestriction, Order};
 use remote::{Need, RemoteBases, Remotes};
 
-use walk::{Filter, Tool, WalkError, is_override, tool};
+use source_files::Merged;
+use walk::{Filter, Found, Tool, WalkError, tool};
 
 /// The repository at one commit. Paths are relative to its root, separated by `/`, without `.` and `..` parts; the root
 /// is the empty path. Symbolic links are entries of kind [`EntryKind::Link`] and never followed.
@@ -136,6 +140,8 @@ pub struct RenderOptions {
 pub struct RenderContext<'t> {
     /// Settings.
     pub options: RenderOptions,
+    /// The application.
+    pub environment: Environment,
     /// The commits of other repositories that are at hand.
     pub remotes: Remotes<'t>,
 }
@@ -164,8 +170,12 @@ const RENDERERS: [&dyn Renderer; 2] = [&directory::Directory, &kustomize::Kustom
 pub fn render(tree: &dyn Tree, source: &Source, context: &RenderContext<'_>) -> RenderResult {
     let path = source_path(source)?;
     let mut recorder = Recorder::new(tree);
-    let renderer = detect(tree, &mut recorder, &path, source, &context.options.limits)?;
-    let manifests = renderer.render(&mut recorder, &path, source, context)?;
+    let (merged, markers) = merged(tree, &mut recorder, &path, source, context)?;
+    let rendered = pick(&merged.source, &path, &markers).map_err(RenderError::from).and_then(|renderer| {
+        let manifests = renderer.render(&mut recorder, &path, &merged.source, context)?;
+        Ok((renderer, manifests))
+    });
+    let (renderer, manifests) = rendered.map_err(|error| merged.blame(error))?;
     Ok(Rendering { manifests, inputs: recorder.finish(options(source, &context.options), renderer.name()) })
 }
 
@@ -206,33 +216,41 @@ fn source_path(source: &Source) -> Result<String, RenderFailure> {
     Ok(parts.join("/"))
 }
 
-/// Picks the renderer as Argo CD does: by an explicit block of the source, else by a `Chart.yaml`, else by a
-/// kustomization, else plain manifests. What Driftless has no renderer for is refused by name.
-fn detect(
+/// The source with what files in its folder change in it, and the files that tell the tool, if no block of it does.
+fn merged(
     tree: &dyn Tree,
     recorder: &mut Recorder<'_>,
     path: &str,
     source: &Source,
-    limits: &RenderLimits,
-) -> Result<&'static dyn Renderer, RenderFailure> {
+    context: &RenderContext<'_>,
+) -> Result<(Merged, Vec<Found>), RenderFailure> {
+    let (limits, application) = (&context.options.limits, &*context.environment.name);
+    let mut select = |tools| {
+        let filter = Filter::Markers { tools, application: application.to_owned() };
+        let markers = recorder.select(path, &filter, limits);
+        markers.map_err(|error| walk_failure(error, path, limits))?.ok_or_else(|| explain_missing(tree, path))
+    };
+    let undetected = |source: &Source| source.directory.is_none() && source.kustomize.is_none();
+    let tools = undetected(source);
+    let mut markers = select(tools)?;
+    let merged = Merged::of(tree, path, source, (&markers, application), limits)?;
+    if !undetected(&merged.source) {
+        markers.clear();
+    } else if !tools {
+        markers = select(true)?;
+    }
+    Ok((merged, markers))
+}
+
+/// Picks the renderer as Argo CD does: by an explicit block of the source, else by a `Chart.yaml`, else by a
+/// kustomization, else plain manifests. What Driftless has no renderer for is refused by name.
+fn pick(source: &Source, path: &str, markers: &[Found]) -> Result<&'static dyn Renderer, RenderFailure> {
     explicit(source)?;
-    let tools = source.directory.is_none() && source.kustomize.is_none();
-    let markers = recorder
-        .select(path, &Filter::Markers { tools }, limits)
-        .map_err(|error| walk_failure(error, path, limits))?
-        .ok_or_else(|| explain_missing(tree, path))?;
-    for marker in &markers {
-        let file = walk::join(path, &marker.relative);
-        if is_override(&marker.relative) {
-            return Err(invalid_spec(format!(
-                "`{file}` overrides parts of the source, which Driftless doesn't support yet; put its content into spec.source and remove it"
-            )));
-        }
-        if tool(&marker.relative) == Some(Tool::Helm) {
-            return Err(invalid_spec(format!(
-                "`{file}` needs the Helm renderer, which Driftless doesn't have yet; commit the rendered manifests, or set spec.source.directory to read the folder as plain manifests"
-            )));
-        }
+    if let Some(chart) = markers.iter().find(|marker| tool(&marker.relative) == Some(Tool::Helm)) {
+        let file = walk::join(path, &chart.relative);
+        return Err(invalid_spec(format!(
+            "`{file}` needs the Helm renderer, which Driftless doesn't have yet; commit the rendered manifests, or set spec.source.directory to read the folder as plain manifests"
+        )));
     }
     let kustomization = markers.iter().any(|marker| tool(&marker.relative) == Some(Tool::Kustomize));
     if source.kustomize.is_some() || kustomization {

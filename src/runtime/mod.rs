@@ -1,6 +1,7 @@
 //! The agent: puts the parts together, and runs the one loop (event → step → effects) until it is told to stop.
 
 mod beginning;
+mod bodies;
 mod clock;
 mod executor;
 mod journal;

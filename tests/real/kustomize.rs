@@ -173,3 +173,37 @@ fn a_base_in_another_repository_is_read_where_it_is_allowed_and_pinned() {
     rig.wait_two_renewals();
     assert_eq!(rig.object_writes().len(), 0, "{:#?}", rig.object_writes());
 }
+
+#[test]
+fn an_image_updater_s_file_and_variables_change_one_application_alone() {
+    let rig = Rig::new("updater");
+    let (one, two) = (rig.destination("updater"), rig.destination("updater"));
+    let kustomization = "resources: [deployment.yaml, service.yaml]\n";
+    let mut files = base("web:1");
+    files.push(("base/kustomization.yaml".into(), kustomization.into()));
+    let commit = |files: &[(String, String)]| commit(&rig, files);
+    let first = commit(&files);
+    for (name, target) in [("one", &one), ("two", &two)] {
+        let source = "path: base, targetRevision: main, kustomize: {commonAnnotationsEnvsubst: true, commonAnnotations: \
+                      {app: '$ARGOCD_APP_NAME', namespace: '${ARGOCD_APP_NAMESPACE}'}}";
+        rig.application_of(name, rig.repo.path().to_str().unwrap(), source, target, AUTOMATED);
+    }
+    let _agent = rig.agent(&[]);
+    for (name, target) in [("one", &one), ("two", &two)] {
+        rig.wait_synced(name, &first);
+        let annotations = deployment(&rig, target)["metadata"]["annotations"].clone();
+        assert_eq!(annotations["app"], format!("{}_{name}", rig.namespace));
+        assert_eq!(annotations["namespace"], *target);
+    }
+
+    rig.proxy.reset();
+    let file = format!("base/.argocd-source-{}_one.yaml", rig.namespace);
+    let second = commit(&[(file, "kustomize:\n  images: ['web:2']\n".into())]);
+    for name in ["one", "two"] {
+        rig.refresh(name);
+        rig.wait_synced(name, &second);
+    }
+    let image = |target: &str| deployment(&rig, target)["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+    assert_eq!((image(&one), image(&two)), ("web:2".into(), "web:1".into()));
+    assert_eq!(rig.object_writes().len(), 1, "{:#?}", rig.object_writes());
+}

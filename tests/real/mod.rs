@@ -7,6 +7,7 @@ mod faults;
 mod fleet;
 mod kustomize;
 mod leader;
+mod managed;
 mod own_writes;
 mod ownership;
 mod pruning;

@@ -1,7 +1,7 @@
 //! Ownership, against what kube-apiserver 1.37.2 wrote into `managedFields`.
 
 use driftless::sim::fields::FieldSet;
-use driftless::sim::managed::{ApplyError, Context, OneVersion, apply};
+use driftless::sim::managed::{ApplyError, Context, OneVersion, apply, same_but_for_times};
 use driftless::sim::schema::{Schema, Schemas};
 use serde_json::{Value, json};
 
@@ -21,15 +21,12 @@ fn schema_of(object: &Value) -> Schema {
     Schemas::builtin().of(group, version, kind).unwrap_or_else(|| panic!("no type of {group}/{version} {kind}"))
 }
 
-/// Applies as Driftless does; the time is that of the answer, so that an entry that moved has it.
+/// Applies as Driftless does; the time is the last one of the answer, so that an entry that moved has it.
 fn apply_forced(live: Option<&Value>, manifest: &Value, answer: &Value) -> Result<Value, ApplyError> {
     let schema = schema_of(manifest);
     let reset = FieldSet::from_json(&json!({"f:status": {}})).unwrap();
     let times = answer["metadata"]["managedFields"].as_array().into_iter().flatten();
-    let now = times
-        .filter(|entry| entry["manager"] == "driftless" && entry["operation"] == "Apply")
-        .find_map(|entry| entry["time"].as_str())
-        .unwrap_or("2026-01-01T00:00:00Z");
+    let now = times.filter_map(|entry| entry["time"].as_str()).max().unwrap();
     let ctx = Context {
         schema: &schema,
         api_version: manifest["apiVersion"].as_str().unwrap(),
@@ -43,6 +40,11 @@ fn apply_forced(live: Option<&Value>, manifest: &Value, answer: &Value) -> Resul
     apply(&ctx, live, manifest, true)
 }
 
+/// Nothing of an object but its managed fields.
+fn entries(object: &Value) -> Value {
+    json!({"metadata": {"managedFields": object["metadata"]["managedFields"]}})
+}
+
 #[test]
 fn recorded_edits_are_applied_over_as_the_server_did() {
     let mut compared = 0;
@@ -51,7 +53,14 @@ fn recorded_edits_are_applied_over_as_the_server_did() {
         let recorded: Value = serde_json::from_str(text).unwrap();
         let manifest = &recorded["manifest"];
         let mut check = |case: &str, live: Option<&Value>, answer: &Value| {
+            // An answer that isn't recorded is the object as it was: nothing was written.
+            let unchanged = answer.is_null();
+            let answer = live.filter(|_| unchanged).unwrap_or(answer);
             let mine = apply_forced(live, manifest, answer).unwrap();
+            if unchanged && same_but_for_times(&entries(&mine), &entries(answer)) {
+                compared += 1;
+                return;
+            }
             compared += 1;
             let (mine, theirs) = (&mine["metadata"]["managedFields"], &answer["metadata"]["managedFields"]);
             if mine != theirs {

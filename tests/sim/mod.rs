@@ -4,6 +4,7 @@
 mod compare;
 mod kinds;
 mod managed;
+mod model;
 mod normal;
 mod readable;
 mod recordings;

@@ -405,6 +405,10 @@ impl Builder<'_, '_> {
     /// What is done once, at the end of a build.
     pub(super) fn finish(&mut self, mut all: Accumulator) -> Result<Resources, KustomizeError> {
         generators::add_hashes(&mut all.resources)?;
+        if let Some(resource) = all.resources.list.iter().find(|resource| resource.has_lost_count()) {
+            let reason = format!("{} had a name with a comma; give it one without", resource.describe());
+            return Err(KustomizeError::new(reason));
+        }
         let config = all.config.clone().unwrap_or_else(Config::built_in);
         references::update(&mut all.resources, &config)?;
         vars::resolve(&mut all, &config)?;

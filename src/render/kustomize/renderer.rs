@@ -31,7 +31,8 @@ impl Renderer for Kustomize {
         source: &Source,
         context: &RenderContext<'_>,
     ) -> Result<Vec<Manifest>, RenderError> {
-        let overrides = source.kustomize.as_ref().map(Overrides::parse).transpose();
+        let expand = |text: &str| tree.expand(text, &context.environment);
+        let overrides = source.kustomize.as_ref().map(|value| Overrides::parse(value, expand)).transpose();
         let overrides = overrides.map_err(|error| in_spec(&error))?;
         let options = BuildOptions {
             overrides: overrides.unwrap_or_default(),

@@ -84,6 +84,7 @@ impl Text {
     /// Gives it quotes if go-yaml v2 would not read it as a string without them.
     pub(super) fn quote_if_keyword(&mut self) {
         self.quoted = self.quoted || (!self.text.is_empty() && scalar::needs_quotes(&self.text));
+        self.untagged &= !self.quoted;
     }
 }
 
@@ -156,7 +157,7 @@ impl Value {
         }
     }
 
-    /// Whether it is a scalar that a replacement made: it is of no type, so anything may be written over it.
+    /// Whether it is a scalar that kustomize set or made: it is of no type, so anything may be written over it.
     pub(super) const fn is_untagged(&self) -> bool {
         match self {
             Self::Str(text) => text.untagged,
@@ -165,7 +166,7 @@ impl Value {
         }
     }
 
-    /// What a replacement writes over a scalar of no type. It remains one.
+    /// A scalar of no type that says `text`.
     pub(super) fn untagged(text: &str) -> Self {
         let mut value = Self::plain(text);
         match &mut value {
@@ -182,6 +183,18 @@ impl Value {
             && plain.text.is_empty()
         {
             plain.kind = Kind::Empty;
+        }
+    }
+
+    /// Gives quotes to what a walk of a merge passes and an older version of YAML would not take for a string, so that it
+    /// stays one whatever a later patch puts there. A scalar of no type becomes a string by that, except for times.
+    pub(super) fn quote_if_keyword(&mut self) {
+        match self {
+            Self::Str(text) => text.quote_if_keyword(),
+            Self::Plain(plain) if plain.untagged && !plain.text.is_empty() && plain.kind != Kind::Time => {
+                *self = Self::quoted(&*plain.text);
+            }
+            _ => {}
         }
     }
 
@@ -208,14 +221,7 @@ impl Value {
     /// Writes `text` over it as kustomize sets names: the quotes stay, and what has none is read again, so that it may
     /// become a number.
     pub fn write_over(&mut self, text: &str) {
-        *self = if self.is_quoted() { Self::quoted(text) } else { Self::plain(text) };
-    }
-
-    /// `text` for a field that isn't there yet, as kustomize sets names: with quotes if it needs them to be a string.
-    pub fn named(text: &str) -> Self {
-        let mut value = Text::from(text.to_owned());
-        value.quote_if_keyword();
-        Self::Str(value)
+        *self = if self.is_quoted() { Self::quoted(text) } else { Self::untagged(text) };
     }
 
     /// Whether it is null.

@@ -9,6 +9,7 @@ mod conflict;
 mod entries;
 mod last_applied;
 mod limit;
+mod reset;
 mod scale;
 mod update;
 
@@ -21,6 +22,7 @@ use super::typed::{self, Comparison, TypeErrors};
 pub use apply::{ApplyError, apply};
 pub use conflict::{Conflict, Conflicts};
 pub use entries::{Entries, EntriesError, Entry, Operation, Writer};
+pub use reset::reset_fields;
 pub use scale::{ScalePaths, parent_entries, scale_entries};
 pub use update::update;
 

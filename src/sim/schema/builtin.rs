@@ -107,19 +107,26 @@ impl Reader {
             }
         }
         definition.name = line.split(' ').next().unwrap_or_default().to_owned();
-        if let Some(place) = self.types.0.get_mut(id) {
+        if let Some(place) = self.types.own.get_mut(id) {
             *place = definition;
         }
     }
 
     fn field<'t>(&mut self, of: &str, marks: impl Iterator<Item = &'t str>) -> Field {
-        let mut field =
-            Field { id: UNTYPED, default: None, required: false, patch: Patch::default(), values: Vec::new() };
+        let mut field = Field {
+            id: UNTYPED,
+            default: None,
+            required: false,
+            pointer: false,
+            patch: Patch::default(),
+            values: Vec::new(),
+        };
         let mut relation = None;
         for mark in marks {
             let (word, rest) = mark.split_once(':').unwrap_or((mark, ""));
             match word {
                 "!" => field.required = true,
+                "*" => field.pointer = true,
                 "atomic" => relation = Some(Relation::Atomic),
                 "granular" => relation = Some(Relation::Granular),
                 "set" => relation = Some(Relation::Set),
@@ -211,8 +218,8 @@ impl Reader {
             self.made.iter().map(|((name, relation), id)| (name.clone(), relation.clone(), *id)).collect();
         for (name, relation, id) in made {
             let (Some(named), Some(relation)) = (self.names.get(&name), relation) else { continue };
-            let Some(map) = self.types.0.get(*named).and_then(|definition| definition.map.clone()) else { continue };
-            if let Some(place) = self.types.0.get_mut(id) {
+            let Some(map) = self.types.get(*named).and_then(|definition| definition.map.clone()) else { continue };
+            if let Some(place) = self.types.own.get_mut(id) {
                 place.map = Some(MapDefinition { atomic: relation == Relation::Atomic, ..map });
             }
         }

@@ -4,7 +4,12 @@
 //! custom resources come from the schema in their definition ([`Structural`]).
 
 mod builtin;
+mod check;
+mod custom;
 mod normal;
+mod normalize;
+pub mod quantity;
+mod structural;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +17,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use builtin::Schemas;
+pub use check::FieldError;
 pub use normal::zero;
+pub use normalize::{FormatError, normalize};
+pub use structural::{Structural, StructuralError};
 
 /// Place of a type in its [`Types`].
 type Id = usize;
@@ -112,15 +120,20 @@ pub struct Field {
     pub default: Option<Value>,
     /// Whether the server writes it even where nothing was given.
     pub required: bool,
+    /// Whether the server tells an empty value from one that was not given.
+    pub pointer: bool,
     /// How strategic merge patches treat it.
     pub patch: Patch,
     /// The strings that it may be; empty: any.
     pub values: Vec<String>,
 }
 
-/// Types that refer to each other by their place.
-#[derive(Debug)]
-struct Types(Vec<Definition>);
+/// Types that refer to each other by their place. Those of `base` come first.
+#[derive(Debug, Default)]
+struct Types {
+    base: Option<Arc<Self>>,
+    own: Vec<Definition>,
+}
 
 impl Types {
     /// The two types that all others build on.
@@ -132,12 +145,28 @@ impl Types {
             list: Some(ListDefinition { kind: ListKind::Atomic, items: UNTYPED }),
             map: Some(MapDefinition { fields: Arc::default(), elements: Some(elements), atomic }),
         };
-        Self(vec![of(UNTYPED, true), of(DEDUCED, false)])
+        Self { base: None, own: vec![of(UNTYPED, true), of(DEDUCED, false)] }
+    }
+
+    /// Types beside these, which they may refer to.
+    fn over(base: Arc<Self>) -> Self {
+        Self { base: Some(base), own: Vec::new() }
+    }
+
+    fn len(&self) -> usize {
+        self.base.as_ref().map_or(0, |base| base.len()) + self.own.len()
+    }
+
+    fn get(&self, id: Id) -> Option<&Definition> {
+        match &self.base {
+            Some(base) => base.get(id).or_else(|| self.own.get(id.checked_sub(base.len())?)),
+            None => self.own.get(id),
+        }
     }
 
     fn add(&mut self, definition: Definition) -> Id {
-        self.0.push(definition);
-        self.0.len() - 1
+        self.own.push(definition);
+        self.len() - 1
     }
 }
 
@@ -178,7 +207,7 @@ impl<'a> Type<'a> {
     }
 
     fn definition(self) -> Option<&'a Definition> {
-        self.types.0.get(self.id)
+        self.types.get(self.id)
     }
 
     /// Its name in the table, as `core.v1.Container`; empty if it has none.

@@ -32,7 +32,7 @@ fn with(
 ) -> Result<(Rendering, Vec<String>), RenderFailure> {
     let (mut remotes, mut asked) = (Remotes::default(), Vec::new());
     loop {
-        let context = RenderContext { options: options.clone(), remotes: remotes.clone() };
+        let context = RenderContext { options: options.clone(), remotes: remotes.clone(), ..RenderContext::default() };
         let need = match render(main, &app(), &context) {
             Ok(rendering) => return Ok((rendering, asked)),
             Err(RenderError::Failed(failure)) => return Err(failure),

@@ -11,7 +11,7 @@ use super::Overlay;
 use crate::render::kustomize::ours::ours;
 use crate::render::kustomize::program::{Answer, in_parallel, tool};
 
-/// Number of runs, if it isn't the default: 20,000 before a release.
+/// Number of runs, if it isn't the default, or a range of seeds as `2000..4000`: 20,000 before a release.
 const RUNS: &str = "DRIFTLESS_OVERLAYS";
 const DEFAULT_RUNS: u64 = 2000;
 /// A seed to look at by itself.
@@ -107,14 +107,18 @@ pub(in crate::render::kustomize) fn difference(theirs: &Answer, ours: &Answer) -
 
 #[test]
 fn random_overlays_build_alike() {
-    let runs = std::env::var(RUNS).map_or(DEFAULT_RUNS, |runs| runs.parse().unwrap());
+    let seeds = std::env::var(RUNS).map_or(0..DEFAULT_RUNS, |text| match text.split_once("..") {
+        Some((from, to)) => from.parse().unwrap()..to.parse().unwrap(),
+        None => 0..text.parse().unwrap(),
+    });
+    let runs = seeds.end - seeds.start;
     let program = tool("krusty");
     if let Ok(seed) = std::env::var(SEED) {
         let overlay = Overlay::of(seed.parse().unwrap());
         let answer = Krusty::start(&program).build(&overlay);
         panic!("{}== output ==\n{}", overlay.as_case(), answer.unwrap_or_else(|error| error));
     }
-    let stretches: Vec<_> = (0..runs).step_by(100).map(|from| from..runs.min(from + 100)).collect();
+    let stretches: Vec<_> = seeds.clone().step_by(100).map(|from| from..seeds.end.min(from + 100)).collect();
     let tallies = in_parallel(&stretches, |seeds| compare(&program, seeds.clone()));
     let built: usize = tallies.iter().map(|tally| tally.built).sum();
     let (mut differences, mut panicked) = (Vec::new(), Vec::new());
@@ -125,8 +129,8 @@ fn random_overlays_build_alike() {
     println!("{built} of {runs} trees build; {} differences; {} panics", differences.len(), panicked.len());
     panicked.iter().for_each(|panicked| println!("{panicked}"));
     assert!(panicked.len() <= 1 + built / MOST_PANICS, "the program panicked too often to compare with it");
-    assert!(built * 100 >= usize::try_from(runs).unwrap() * LEAST_BUILT, "only {built} of {runs} trees build");
     differences.iter().for_each(|difference| println!("{difference}"));
+    assert!(built * 100 >= usize::try_from(runs).unwrap() * LEAST_BUILT, "only {built} of {runs} trees build");
     if let Some(first) = differences.first() {
         let seed = first.trim_start_matches("seed ").split(':').next().unwrap().parse().unwrap();
         panic!("{} of {runs} trees differ; the first as a case:\n{}", differences.len(), Overlay::of(seed).as_case());
