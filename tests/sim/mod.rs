@@ -2,6 +2,7 @@
 //! and both are asked again.
 
 mod compare;
+mod kinds;
 mod managed;
 mod model;
 mod normal;
