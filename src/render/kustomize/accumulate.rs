@@ -8,7 +8,7 @@ use super::build_metadata::Origin;
 use super::config::Config;
 use super::error::{ErrorKind, KustomizeError};
 use super::images::set_image;
-use super::kustomization::{GeneratorArgs, GeneratorOptions, Kustomization, Var};
+use super::kustomization::{Kustomization, Var};
 use super::labels::{label_specs, set_entries};
 use super::load::{Loader, resolve};
 use super::names::{End, affix};
@@ -307,7 +307,7 @@ impl Builder<'_, '_> {
         ];
         for (field, kind, list) in generators {
             for (index, args) in list.iter().enumerate() {
-                let args = with_options(args, kustomization.generator_options.as_ref());
+                let args = generators::with_options(args, kustomization.generator_options.as_ref());
                 let made = generators::generate(kind, &args, &target.root, &mut self.loader, &self.schema);
                 let added = made.and_then(|mut resource| {
                     resource.origin = target.built_in(&format!("{kind}Generator"));
@@ -405,6 +405,10 @@ impl Builder<'_, '_> {
     /// What is done once, at the end of a build.
     pub(super) fn finish(&mut self, mut all: Accumulator) -> Result<Resources, KustomizeError> {
         generators::add_hashes(&mut all.resources)?;
+        if let Some(resource) = all.resources.list.iter().find(|resource| resource.has_lost_count()) {
+            let reason = format!("{} had a name with a comma; give it one without", resource.describe());
+            return Err(KustomizeError::new(reason));
+        }
         let config = all.config.clone().unwrap_or_else(Config::built_in);
         references::update(&mut all.resources, &config)?;
         vars::resolve(&mut all, &config)?;
@@ -421,21 +425,12 @@ impl Builder<'_, '_> {
             annotations.any(|(key, text)| key == "config.kubernetes.io/local-config" && text != "false")
         };
         all.resources.list.retain(|resource| !local(resource));
-        Ok(all.resources)
-    }
-}
-
-/// The arguments of a generator with the options of all generators, which don't override its own.
-fn with_options(args: &GeneratorArgs, global: Option<&GeneratorOptions>) -> GeneratorArgs {
-    let mut args = args.clone();
-    let Some(global) = global else { return args };
-    let options = args.options.get_or_insert_default();
-    for (own, global) in [(&mut options.labels, &global.labels), (&mut options.annotations, &global.annotations)] {
-        for (key, text) in global {
-            own.entry(key.clone()).or_insert_with(|| text.clone());
+        match all.resources.twice() {
+            Some(twice) => Err(KustomizeError::new(format!(
+                "the build leaves {} twice; give one of them another name by what changed it",
+                twice.describe()
+            ))),
+            None => Ok(all.resources),
         }
     }
-    options.disable_name_suffix_hash |= global.disable_name_suffix_hash;
-    options.immutable |= global.immutable;
-    args
 }

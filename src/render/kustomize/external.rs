@@ -16,7 +16,7 @@ use super::namespace::{NamespaceOptions, Subjects, set_namespace};
 use super::replicas::set_replicas;
 use super::resource::{Resource, Resources};
 use super::value::{Map, Value};
-use super::{generators, helm, kind_list, patches, replacements, value_add};
+use super::{generators, helm, patches, replacements, value_add};
 
 /// API version of what kustomize has built in.
 const BUILT_IN: &str = "builtin";
@@ -88,7 +88,7 @@ impl Builder<'_, '_> {
         let mut all = Accumulator::default();
         let mut paths = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
-            match kind_list::resources(entry, &self.schema) {
+            match self.parse(entry) {
                 Ok(mut resources) => {
                     let origin = target.origin.as_ref().map(|origin| origin.below(target.file_name));
                     resources.iter_mut().for_each(|resource| resource.origin.clone_from(&origin));

@@ -31,6 +31,7 @@ pub mod kustomization;
 pub mod label_selector;
 pub mod labels;
 pub mod load;
+mod map;
 pub mod names;
 pub mod namespace;
 mod notes;
