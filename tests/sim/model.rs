@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use bytes::Bytes;
+use driftless::sim::apiserver::lifecycle::Controllers;
 use driftless::sim::apiserver::watch::{Frame, Watch};
 use driftless::sim::apiserver::{Answer, ApiServer};
 use http::{Request, Response};
@@ -23,9 +24,12 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, controllers: &str) -> Self {
+        let has = |name: &str| controllers.split(',').any(|known| known == name);
+        let controllers =
+            Controllers { namespaces: has("namespace-controller"), garbage: has("garbage-collector-controller") };
         let now = Timestamp::now();
-        Self { server: ApiServer::new(seed, now), now, watches: Vec::new() }
+        Self { server: ApiServer::new(seed, controllers, now), now, watches: Vec::new() }
     }
 
     fn handle(&mut self, request: Request<Vec<u8>>) -> Answer {
@@ -50,9 +54,9 @@ impl Server for Model {
         }
     }
 
-    fn watch(&mut self, request: Request<Vec<u8>>) -> Result<usize, Response<Vec<u8>>> {
+    fn watch(&mut self, request: Request<Vec<u8>>) -> Result<usize, Box<Response<Vec<u8>>>> {
         match self.handle(request) {
-            Answer::Reply(reply) => Err(response(&reply)),
+            Answer::Reply(reply) => Err(Box::new(response(&reply))),
             Answer::Watch(watch) => {
                 self.watches.push(*watch);
                 Ok(self.watches.len() - 1)
@@ -84,7 +88,9 @@ const UPDATE: &str = "DRIFTLESS_UPDATE_OPEN";
 fn differing() -> (BTreeSet<String>, String) {
     let (mut names, mut told) = (BTreeSet::new(), String::new());
     for subject in subjects() {
-        let run = || compare(&subject.script, &answers(&subject.script, &mut Model::new(1)), true);
+        let run = || {
+            compare(&subject.script, &answers(&subject.script, &mut Model::new(1, &subject.script.controllers)), true)
+        };
         // A script that needs what the model does not do comes to no end.
         let Ok(differences) = std::panic::catch_unwind(run) else {
             names.insert(format!("{}: stopped", subject.name));

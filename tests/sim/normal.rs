@@ -11,18 +11,20 @@ use serde_json::{Map, Value};
 static UID: LazyLock<Regex> = LazyLock::new(|| pattern("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"));
 static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(?:Z|[+-]\d\d:\d\d)"));
 static IP: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b10\.0\.\d{1,3}\.\d{1,3}\b"));
-static CURRENT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(current: |\(|current )\d+\b"));
+static CURRENT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(current: |\()\d+\b"));
 static PRECONDITION: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(ResourceVersion in (?:the precondition|record)) \((\d+)\)"));
 /// An object that is quoted in a message.
 static QUOTED: LazyLock<Regex> = LazyLock::new(|| pattern(r#""\{\\"(?:[^"\\]|\\.)*""#));
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| pattern(r#"generateName: "?([\w.-]+)"#));
+/// A node port in a cell of a table: `80:30080/TCP`.
+static PORT: LazyLock<Regex> = LazyLock::new(|| pattern(r":(3\d{4})/"));
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| pattern(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+"));
 static AGE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(\d+[smhd])+$"));
 
-/// The parts of `/version` that tell builds of one release apart.
+/// Keys whose values tell builds of one release, and servers, apart.
 const BUILD: [&str; 7] =
-    ["buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform", "emulationMajor"];
+    ["buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform", "serverAddress"];
 
 /// What is left of a prefix before a generated name.
 const LONGEST_PREFIX: usize = 58;
@@ -44,8 +46,6 @@ pub(crate) struct Names {
     versions: Vec<u64>,
     /// Names that the server made, and how they are shown.
     generated: BTreeMap<String, String>,
-    /// Texts that are shown as another, such as the namespace of a run.
-    aliases: Vec<(String, String)>,
 }
 
 impl Names {
@@ -57,15 +57,12 @@ impl Names {
         Self { prefixes: prefixes.collect(), written, ..Self::default() }
     }
 
-    /// Shows `text` as `shown` from now on.
-    pub(crate) fn alias(&mut self, text: &str, shown: &str) {
-        self.aliases.push((text.to_owned(), shown.to_owned()));
-    }
-
     /// A value that is the same in every run, or what the server did against its own rules.
     pub(crate) fn normalize(&mut self, value: &Value) -> Value {
         self.learn(value);
-        self.value(value, "", false)
+        let mut value = value.clone();
+        sort_causes(&mut value);
+        self.value(&value, "", false)
     }
 
     /// Finds generated names first: they also stand in front of the object that explains them.
@@ -100,6 +97,12 @@ impl Names {
                 Value::Array(ordered.iter().map(|entry| self.value(entry, "", of_list)).collect())
             }
             ("nodePort" | "healthCheckNodePort", Value::Number(port)) => self.port(port.as_u64().unwrap_or_default()),
+            ("resourceRules" | "nonResourceRules", Value::Array(rules)) => {
+                // In the order of a list of bindings that is not sorted.
+                let mut rules = rules.clone();
+                rules.sort_by_key(ToString::to_string);
+                Value::Array(rules)
+            }
             (_, Value::Object(map)) => Value::Object(self.map(map, key, of_list)),
             (_, Value::Array(list)) => Value::Array(list.iter().map(|item| self.value(item, "", false)).collect()),
             (key, Value::String(_)) if BUILD.contains(&key) => format!("<{key}>").into(),
@@ -109,12 +112,12 @@ impl Names {
     }
 
     fn map(&mut self, map: &Map<String, Value>, key: &str, of_list: bool) -> Map<String, Value> {
-        let is_list = map.contains_key("items") || map.contains_key("rows");
-        let is_bookmark = map.get("type").is_some_and(|kind| kind == "BOOKMARK");
+        let is_list = map.contains_key("items") || map.contains_key("rows") && !is_row_of_watch(map);
+        let is_bookmark = map.get("type").is_some_and(|kind| kind == "BOOKMARK") || has_end_mark(map);
         let mut out = Map::new();
         for (name, value) in map {
             let inside = match name.as_str() {
-                "metadata" => is_list || key == "object" && of_list,
+                "metadata" => is_list || is_bookmark || key == "object" && of_list,
                 "object" => is_bookmark,
                 "resourceVersion" => of_list,
                 _ => false,
@@ -122,10 +125,8 @@ impl Names {
             let shown = self.text(name);
             out.insert(shown, self.value(value, name, inside));
         }
-        if let (Some(Value::Array(columns)), Some(Value::Array(rows))) =
-            (map.get("columnDefinitions"), out.get_mut("rows"))
-        {
-            hide_ages(columns, rows);
+        if let (Some(columns), Some(Value::Array(rows))) = (map.get("columnDefinitions"), out.get_mut("rows")) {
+            hide_ages(columns.as_array().map(Vec::as_slice), rows);
         }
         out
     }
@@ -139,7 +140,17 @@ impl Names {
             // Others write to the storage as well, so this may be more than the last write of the script.
             _ if of_list && number >= highest => "<current>".to_owned(),
             Some(at) => format!("<rv{}>", at + 1),
-            None if of_list => "<older>".to_owned(),
+            // Between two writes of the script: that of the older one, as far as the script can tell.
+            None if of_list => match self
+                .versions
+                .iter()
+                .enumerate()
+                .filter(|(_, version)| **version < number)
+                .max_by_key(|(_, version)| **version)
+            {
+                Some((at, _)) => format!("<rv{}>", at + 1),
+                None => "<before>".to_owned(),
+            },
             None => {
                 self.versions.push(number);
                 format!("<rv{}>", self.versions.len())
@@ -175,9 +186,7 @@ impl Names {
     /// A text with all in it replaced that differs between runs.
     pub(crate) fn text(&mut self, text: &str) -> String {
         let mut text = text.to_owned();
-        for (name, shown) in
-            self.generated.iter().map(|(name, shown)| (name, shown)).chain(self.aliases.iter().map(|(a, b)| (a, b)))
-        {
+        for (name, shown) in &self.generated {
             text = text.replace(name, shown);
         }
         let mut text = QUOTED.replace_all(&text, |found: &Captures<'_>| self.quoted(&found[0])).into_owned();
@@ -199,6 +208,10 @@ impl Names {
         });
         let text = PRECONDITION
             .replace_all(&text, |found: &Captures<'_>| format!("{} ({})", &found[1], self.version(&found[2], false)));
+        let text = PORT.replace_all(&text, |found: &Captures<'_>| {
+            let known = found[1].parse().ok().and_then(|port: u64| self.ports.iter().position(|known| *known == port));
+            known.map_or_else(|| found[0].to_owned(), |at| format!(":<port{}>/", at + 1))
+        });
         let text = TOKEN.replace_all(&text, "<token>");
         if text.contains("resource version") || text.contains("resourceVersion") {
             return CURRENT.replace_all(&text, "${1}<rv>").into_owned();
@@ -231,12 +244,49 @@ fn ordered(entries: &[Value]) -> Vec<&Value> {
     sorted
 }
 
-/// Ages in a table count seconds.
-fn hide_ages(columns: &[Value], rows: &mut [Value]) {
+/// The causes of a refusal in one order: kube-apiserver finds some of them by walking over a map, whose order is random.
+fn sort_causes(status: &mut Value) {
+    let Some(causes) = status.pointer_mut("/details/causes").and_then(Value::as_array_mut) else { return };
+    let text = |cause: &Value, key: &str| cause[key].as_str().unwrap_or_default().to_owned();
+    let joined = |causes: &[Value]| {
+        let lines: Vec<_> =
+            causes.iter().map(|cause| format!("{}: {}", text(cause, "field"), text(cause, "message"))).collect();
+        format!("[{}]", lines.join(", "))
+    };
+    let before = joined(causes);
+    causes.sort_by_key(|cause| (text(cause, "field"), text(cause, "message")));
+    let after = joined(causes);
+    if let Some(message) = status["message"].as_str() {
+        status["message"] = message.replace(&before, &after).into();
+    }
+}
+
+/// Whether an object is the bookmark behind the initial events of a watch.
+fn has_end_mark(object: &Map<String, Value>) -> bool {
+    object.get("metadata").is_some_and(|metadata| !metadata["annotations"]["k8s.io/initial-events-end"].is_null())
+}
+
+/// Whether a table shows one object at the version of that object, as in a watch.
+fn is_row_of_watch(table: &Map<String, Value>) -> bool {
+    let version = table.get("metadata").map(|metadata| &metadata["resourceVersion"]);
+    match table.get("rows") {
+        Some(Value::Array(rows)) => {
+            matches!(&rows[..], [row] if Some(&row["object"]["metadata"]["resourceVersion"]) == version
+            && !row["object"].as_object().is_some_and(has_end_mark))
+        }
+        _ => false,
+    }
+}
+
+/// Ages in a table count seconds. Without columns, as in all but the first event of a watch, each cell may be one.
+fn hide_ages(columns: Option<&[Value]>, rows: &mut [Value]) {
     for row in rows {
         let Some(cells) = row["cells"].as_array_mut() else { continue };
-        for (column, cell) in columns.iter().zip(cells) {
-            let is_time = column["name"] == "Age" || column["type"] == "date" || column["name"] == "Duration";
+        for (at, cell) in cells.iter_mut().enumerate() {
+            let column = columns.map(|columns| &columns[at]);
+            let is_time = column.is_none_or(|column| {
+                column["name"] == "Age" || column["type"] == "date" || column["name"] == "Duration"
+            });
             if is_time && cell.as_str().is_some_and(|cell| AGE.is_match(cell)) {
                 *cell = "<age>".into();
             }
@@ -271,7 +321,7 @@ mod tests {
         let lists = ["17", "16", "99", "0"]
             .map(|version| names.normalize(&json!({"items": [], "metadata": {"resourceVersion": version}})));
         let shown = lists.each_ref().map(|list| list["metadata"]["resourceVersion"].as_str().unwrap());
-        assert_eq!(shown, ["<rv1>", "<older>", "<current>", "0"]);
+        assert_eq!(shown, ["<rv1>", "<before>", "<current>", "0"]);
         let bookmark = json!({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "30"}}});
         assert_eq!(names.normalize(&bookmark)["object"]["metadata"]["resourceVersion"], "<current>");
         let service = json!({"ports": [{"nodePort": 30080}, {"nodePort": 31234}], "clusterIP": "10.0.3.4"});

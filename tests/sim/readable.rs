@@ -5,7 +5,7 @@ use serde_json::Value;
 /// Columns that a line may fill before its value becomes a block.
 const WIDTH: usize = 120;
 /// Longest text that is written whole, in characters.
-const MAX_TEXT: usize = 2000;
+const MAX_TEXT: usize = 10_000;
 
 /// A value as YAML. The outermost map or list is always a block. Ends with a line end.
 pub(crate) fn print(value: &Value) -> String {
@@ -157,6 +157,6 @@ mod tests {
 
     #[test]
     fn long_texts_are_shortened() {
-        assert_eq!(print(&json!({"a": "x".repeat(2001)})), format!("a: <2001 characters, {}...>\n", "x".repeat(40)));
+        assert_eq!(print(&json!({"a": "x".repeat(10_001)})), format!("a: <10001 characters, {}...>\n", "x".repeat(40)));
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::normal::Names;
 use super::readable;
-use super::script::{Action, End, Script, Step, Until, print_answer};
+use super::script::{Action, End, Script, Step, print_answer};
 use super::server::{Next, Server};
 
 /// Between two attempts of a step that waits for something.
@@ -69,23 +69,20 @@ impl<'a> Run<'a> {
     }
 
     fn send_until(&mut self, step: &Step, method: &str, path: &str) -> String {
+        let mut last = String::new();
         for _ in 0..MAX_ATTEMPTS {
             let request = self.request(step, method, path);
             let answer = self.server.call(request);
             let Some(until) = &step.until else { return self.shown(step, &answer) };
-            let reached = match until {
-                Until::Code(code) => answer.status() == *code,
-                Until::Text(text) => {
-                    let body = serde_json::from_slice(answer.body()).map(|value| readable::print(&value));
-                    body.is_ok_and(|body| body.contains(text))
-                }
-            };
+            let body = value_of(&answer).unwrap_or_default();
+            let reached = until.holds(answer.status().as_u16(), &body);
+            last = format!("{} {body}", answer.status());
             if reached {
                 return self.shown(step, &answer);
             }
             self.server.pass(RETRY);
         }
-        panic!("step {:?}: {:?} was never reached", step.name, step.until);
+        panic!("step {:?}: {:?} was never reached, but {last}", step.name, step.until);
     }
 
     fn open(&mut self, step: &Step, watch: &str, path: &str) -> String {
@@ -201,21 +198,30 @@ impl<'a> Run<'a> {
             }
         }
         headers.sort_by(|a, b| a.0.cmp(&b.0));
-        let body = match serde_json::from_slice::<Value>(answer.body()) {
-            Ok(mut value) => {
+        let body = match value_of(answer) {
+            Some(mut value) => {
                 keep(&mut value, &step.only);
                 if let Some(name) = &step.remember {
                     self.values.insert(name.clone(), value.clone());
                 }
                 readable::print(&self.names.normalize(&value))
             }
-            Err(_) => {
+            None => {
                 let text = String::from_utf8_lossy(answer.body()).into_owned();
                 text.lines().map(|line| format!("| {}\n", self.names.text(line))).collect()
             }
         };
         print_answer(answer.status().as_u16(), &headers, &body)
     }
+}
+
+/// The body of an answer if it is JSON, or YAML and said to be.
+fn value_of(answer: &Response<Vec<u8>>) -> Option<Value> {
+    let is_yaml = answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/yaml");
+    if is_yaml {
+        return serde_saphyr::from_slice(answer.body()).ok();
+    }
+    serde_json::from_slice(answer.body()).ok()
 }
 
 fn yaml(step: &str, text: &str) -> Value {

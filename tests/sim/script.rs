@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 /// The requests of one subject, with the answers if they were recorded.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -75,8 +77,48 @@ pub(crate) enum End {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Until {
     Code(u16),
-    /// The normalized answer contains it.
-    Text(String),
+    /// What is at this JSON pointer, in which `*` is any item, is this; or nothing is there, if it is `None`.
+    Field(String, Option<String>),
+}
+
+impl Until {
+    /// `until 404`, `until /status/phase is Active`, `until /status/conditions has gone`.
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(pointer) = text.strip_suffix(" has gone") {
+            return Some(Self::Field(pointer.to_owned(), None));
+        }
+        match text.split_once(" is ") {
+            Some((pointer, value)) => Some(Self::Field(pointer.to_owned(), Some(value.to_owned()))),
+            None => text.parse().ok().map(Self::Code),
+        }
+    }
+
+    /// Whether an answer is what is waited for.
+    pub(crate) fn holds(&self, code: u16, body: &Value) -> bool {
+        match self {
+            Self::Code(wanted) => code == *wanted,
+            Self::Field(pointer, wanted) => {
+                let parts: Vec<&str> = pointer.split('/').skip(1).collect();
+                has(body, &parts, wanted.as_deref()) == wanted.is_some()
+            }
+        }
+    }
+}
+
+/// Whether there is a value at a path; which one, if it is given.
+fn has(value: &Value, path: &[&str], wanted: Option<&str>) -> bool {
+    match (path, value) {
+        ([], Value::String(text)) => wanted.is_none_or(|wanted| text == wanted),
+        ([], value) => {
+            wanted.is_none_or(|wanted| serde_json::from_str::<Value>(wanted).is_ok_and(|wanted| wanted == *value))
+        }
+        (["*", rest @ ..], Value::Array(items)) => items.iter().any(|item| has(item, rest, wanted)),
+        ([index, rest @ ..], Value::Array(items)) => {
+            index.parse().ok().and_then(|index: usize| items.get(index)).is_some_and(|item| has(item, rest, wanted))
+        }
+        ([key, rest @ ..], Value::Object(map)) => map.get(*key).is_some_and(|item| has(item, rest, wanted)),
+        _ => false,
+    }
 }
 
 const STEP: &str = "### ";
@@ -164,7 +206,10 @@ impl Step {
             "from" => self.from = text(),
             "differs" => self.differs = text(),
             "only" => self.only = rest.split(", ").map(str::to_owned).collect(),
-            "until" => self.until = Some(rest.parse().map_or_else(|_| Until::Text(rest.to_owned()), Until::Code)),
+            "until" => {
+                self.until = Until::parse(rest);
+                return self.until.is_some();
+            }
             "pause" => {
                 return rest
                     .strip_suffix("ms")
@@ -247,6 +292,17 @@ mod tests {
         assert_eq!(script.steps[2].action, Action::Events { watch: "w".to_owned(), end: End::Count(3) });
         let answers: Vec<String> = script.steps.iter().map(|step| step.answer.clone()).collect();
         assert_eq!(script.print(&answers), TEXT);
+    }
+
+    #[test]
+    fn conditions_are_waited_for() {
+        let body = serde_json::json!({"status": {"phase": "Active", "conditions": [{"type": "A"}, {"type": "B", "count": 2}]}});
+        let holds = |text: &str| Until::parse(text).unwrap().holds(200, &body);
+        assert!(holds("200") && !holds("404"));
+        assert!(holds("/status/phase is Active") && !holds("/status/phase is Terminating"));
+        assert!(holds("/status/conditions/*/type is B") && !holds("/status/conditions/*/type is C"));
+        assert!(holds("/status/conditions/1/count is 2") && !holds("/status/conditions/0/count is 2"));
+        assert!(holds("/status/message has gone") && !holds("/status/conditions/*/count has gone"));
     }
 
     #[test]

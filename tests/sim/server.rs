@@ -18,7 +18,7 @@ pub(crate) trait Server {
     fn call(&mut self, request: Request<Vec<u8>>) -> Response<Vec<u8>>;
 
     /// Opens a watch: its number if the answer is 200, else the answer.
-    fn watch(&mut self, request: Request<Vec<u8>>) -> Result<usize, Response<Vec<u8>>>;
+    fn watch(&mut self, request: Request<Vec<u8>>) -> Result<usize, Box<Response<Vec<u8>>>>;
 
     /// The next event of a watch.
     fn event(&mut self, watch: usize, limit: Duration) -> Next;
@@ -70,10 +70,10 @@ impl Server for Http {
         whole(self.send(request, Some(REQUEST_LIMIT)))
     }
 
-    fn watch(&mut self, request: Request<Vec<u8>>) -> Result<usize, Response<Vec<u8>>> {
+    fn watch(&mut self, request: Request<Vec<u8>>) -> Result<usize, Box<Response<Vec<u8>>>> {
         let answer = self.send(request, None);
         if answer.status() != 200 {
-            return Err(whole(answer));
+            return Err(Box::new(whole(answer)));
         }
         let (sender, receiver) = sync_channel(MAX_UNREAD);
         // It ends with the stream, or at the first event after the server has been dropped.
@@ -104,7 +104,7 @@ fn whole(answer: reqwest::blocking::Response) -> Response<Vec<u8>> {
 fn forward(answer: reqwest::blocking::Response, sender: &SyncSender<Value>) {
     for line in BufReader::new(answer).lines() {
         let Ok(line) = line else { return };
-        let event = serde_json::from_str(&line).unwrap_or_else(|_| Value::String(line));
+        let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
         if sender.send(event).is_err() {
             return;
         }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::request::FieldValidation;
 use super::resources::Resource;
 use super::status::Status;
-use crate::sim::schema::{Format, Scalar, Schema, Type};
+use crate::sim::schema::{Format, FormatError, Scalar, Schema, Type, normalize};
 
 /// Largest body, in bytes, as the real server has it.
 pub const MAX_BODY: usize = 3_145_728;
@@ -72,7 +72,16 @@ pub fn object(body: &[u8], resource: &Resource, schema: Option<&Schema>) -> Resu
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let read = node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match read {
-        Ok(Value::Object(members)) => Ok(Decoded { object: Value::Object(members), problems: problems.into_inner() }),
+        Ok(Value::Object(members)) => {
+            let object = Value::Object(members);
+            let object = match schema {
+                Some(schema) => {
+                    normalize(schema.root(), object).map_err(|error| unfit(resource, &misformed(&error)))?
+                }
+                None => object,
+            };
+            Ok(Decoded { object, problems: problems.into_inner() })
+        }
         Ok(other) => {
             Err(unrecognized(resource, &format!("json: cannot unmarshal {} into Go value", noun(&other)), body))
         }
@@ -84,6 +93,21 @@ pub fn object(body: &[u8], resource: &Resource, schema: Option<&Schema>) -> Resu
             }
             None => Err(unrecognized(resource, &syntax(&error), body)),
         },
+    }
+}
+
+/// What Go says of a value that is not of its format.
+pub fn misformed(error: &FormatError) -> String {
+    let value = &error.value;
+    match error.format {
+        Format::Quantity => {
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'".to_owned()
+        }
+        Format::Bytes => {
+            let good = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+            format!("illegal base64 data at input byte {}", value.chars().take_while(good).count())
+        }
+        _ => format!("parsing time {value:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {value:?} as \"2006\""),
     }
 }
 

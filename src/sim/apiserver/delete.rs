@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::decode;
+use super::definitions::{self, DEFINITIONS};
 use super::list::{self, Selection};
 use super::meta;
 use super::reply::Reply;
@@ -113,11 +114,15 @@ impl ApiServer {
         set_finalizers(&mut new, options.propagation);
         let grace = grace(&call.resource.qualified(), &old, options.grace);
         let marked = meta::get(&old, "deletionTimestamp").is_some();
-        let waits = !meta::finalizers(&new).is_empty() || (grace > 0 && !marked);
-        let shortened = marked && grace == 0 && meta::finalizers(&new).is_empty();
+        let is_definition = call.resource.qualified() == DEFINITIONS;
+        let waits = is_definition || !meta::finalizers(&new).is_empty() || (grace > 0 && !marked);
+        let shortened = !is_definition && marked && grace == 0 && meta::finalizers(&new).is_empty();
         if waits && !shortened {
             if !marked {
                 mark(&mut new, grace, call.now);
+                if is_definition {
+                    definitions::mark(&mut new, &now_text(call.now));
+                }
                 let generation = meta::generation(&old);
                 if generation > 0 {
                     meta::set(&mut new, "generation", generation + 1);

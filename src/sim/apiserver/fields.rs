@@ -213,7 +213,7 @@ mod tests {
         let resources = Resources::default();
         let pods = resources.get("", "v1", "pods").unwrap();
         let body = json!({"metadata": {}, "spec": {"nodeName": "a,b"}, "status": {"phase": "Running"}});
-        let object = Stored { revision: 1, body: body.to_string().into(), labels: Box::default() };
+        let object = Stored::transient(&body);
         let key = Key::new(Some("shop"), "web");
         for (text, expected) in [
             ("", true),

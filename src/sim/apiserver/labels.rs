@@ -207,7 +207,7 @@ mod tests {
 
     fn stored(labels: &[(&str, &str)]) -> Stored {
         let labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-        Stored { revision: 1, body: bytes::Bytes::new(), labels }
+        Stored { labels, ..Stored::transient(&serde_json::Value::Null) }
     }
 
     #[test]

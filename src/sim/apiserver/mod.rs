@@ -3,11 +3,13 @@
 
 pub mod columns;
 pub mod decode;
+mod definitions;
 mod delete;
 pub mod discovery;
 pub mod fields;
 pub mod ids;
 pub mod labels;
+pub mod lifecycle;
 pub mod list;
 pub mod meta;
 pub mod names;
@@ -15,12 +17,14 @@ mod patch;
 pub mod reply;
 pub mod request;
 pub mod resources;
+mod scale;
 pub mod status;
 pub mod store;
 pub mod table;
 pub mod watch;
 mod write;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,6 +34,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use self::ids::Ids;
+use self::lifecycle::Controllers;
 use self::list::Selection;
 use self::reply::{Form, Reply, partial, whole};
 use self::request::{Address, Query, Target, verb};
@@ -37,8 +42,9 @@ use self::resources::{Resource, Resources};
 use self::status::Status;
 use self::store::{Key, Store, Stored};
 use self::watch::{Frame, Watch};
-use super::fields::{FieldSet, Path};
+use super::fields::FieldSet;
 use super::kinds::{self, Kind};
+use super::managed::reset_fields;
 use super::schema::{Schema, Schemas};
 
 /// A request, with its whole body.
@@ -73,6 +79,8 @@ struct Call<'r> {
     schema: Option<Schema>,
     /// `group/version`.
     api_version: String,
+    /// What the definition of a custom resource says.
+    custom: Option<Arc<definitions::Version>>,
     /// Fields that nobody owns by this request: those that it can't set.
     reset: Option<FieldSet>,
 }
@@ -82,16 +90,6 @@ impl Call<'_> {
     fn key(&self) -> Option<Key> {
         Some(Key::new(self.address.namespace, self.address.name?))
     }
-}
-
-/// Fields that a write through a part of an object, or through the object itself, can't set.
-fn reset_fields(kind: &Kind, subresource: Option<&str>) -> Option<FieldSet> {
-    let paths: &[&[&str]] = match subresource {
-        Some("status") => &[&["spec"], &["metadata", "labels"]],
-        None if kind.has_status => &[&["status"]],
-        _ => return None,
-    };
-    Some(FieldSet::of(paths.iter().map(|path| Path::of(path))))
 }
 
 /// Namespaces that are there from the beginning.
@@ -105,16 +103,24 @@ pub struct ApiServer {
     ids: Ids,
     /// The type of kinds that have none.
     deduced: Schema,
+    /// Custom resources by group, version and plural name.
+    custom: BTreeMap<(String, String, String), Arc<definitions::Version>>,
+    /// Definitions that changed and were not followed yet.
+    changed_definitions: BTreeSet<Key>,
+    controllers: Controllers,
 }
 
 impl ApiServer {
     /// A server that holds nothing but the namespaces that every cluster has. What it draws comes from the seed.
-    pub fn new(seed: u64, now: Timestamp) -> Self {
+    pub fn new(seed: u64, controllers: Controllers, now: Timestamp) -> Self {
         let mut server = Self {
             store: Store::default(),
             resources: Resources::default(),
             ids: Ids::new(seed),
             deduced: Schema::deduced(),
+            custom: BTreeMap::new(),
+            changed_definitions: BTreeSet::new(),
+            controllers,
         };
         for name in NAMESPACES {
             let mut namespace = json!({"metadata": {
@@ -132,7 +138,14 @@ impl ApiServer {
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Answer {
         let uri = request.uri();
         match Target::parse(uri.path()) {
-            Target::Resource(address) => self.resource(request, address, now).into(),
+            Target::Resource(address) => {
+                let before = self.store.revision();
+                let answer = self.resource(request, address, now).into();
+                if self.store.revision() != before {
+                    self.settle(now);
+                }
+                answer
+            }
             Target::Other(path) => {
                 let found = (request.method() == Method::GET)
                     .then(|| discovery::answer(&self.resources, path, request.headers()));
@@ -173,18 +186,13 @@ impl ApiServer {
             return Err(Status::method_not_allowed());
         }
         let form = Form::accepted(request.headers())?;
-        let kind = kinds::of(&resource.qualified());
-        let call = Call {
-            schema: Schemas::builtin().of(&resource.group, &resource.version, &resource.kind),
-            api_version: resource.api_version(),
-            reset: reset_fields(kind, address.subresource),
-            kind,
-            resource,
-            address,
-            query,
-            form,
-            now,
-        };
+        let call = Call { form, ..self.call(resource, address, query, now) };
+        if call.address.subresource == Some("scale") {
+            return match verb {
+                "get" => self.get_scale(&call),
+                _ => self.write_scale(&call, request, verb),
+            };
+        }
         match verb {
             "list" => self.list(&call),
             "watch" => self.watch(&call),
@@ -194,6 +202,30 @@ impl ApiServer {
             "patch" => self.patch(&call, request),
             "delete" => self.delete(&call, request),
             _ => self.delete_collection(&call, request),
+        }
+    }
+
+    /// A request by its parts.
+    fn call<'r>(&self, resource: Arc<Resource>, address: Address<'r>, query: Query, now: Timestamp) -> Call<'r> {
+        let Resource { group, version, plural, kind, .. } = &*resource;
+        let custom = self.custom.get(&(group.clone(), version.clone(), plural.clone())).cloned();
+        let rules = custom.as_ref().map_or_else(|| kinds::of(&resource.qualified()), |custom| custom.kind());
+        let schema = match &custom {
+            Some(custom) => Some(custom.schema.clone()),
+            None => Schemas::builtin().of(group, version, kind),
+        };
+        let reset = reset_fields(kind, custom.is_some(), rules.has_status, address.subresource.unwrap_or_default());
+        Call {
+            schema,
+            api_version: resource.api_version(),
+            reset: (!reset.is_empty()).then_some(reset),
+            kind: rules,
+            form: Form::Whole,
+            custom,
+            resource,
+            address,
+            query,
+            now,
         }
     }
 

@@ -11,13 +11,14 @@ use super::write::{Options, Ownership, check_name, now_text};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed::{self, ApplyError};
 use crate::sim::patch::strategic;
+use crate::sim::schema::{Schema, normalize};
 
 /// Kind of the options of a patch.
 const OPTIONS: &str = "PatchOptions";
 
 /// What a patch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PatchType {
+pub(super) enum PatchType {
     /// RFC 6902.
     Json,
     /// RFC 7386.
@@ -29,7 +30,7 @@ enum PatchType {
 }
 
 impl PatchType {
-    fn of(call: &Call<'_>, request: &Request) -> Result<Self, Status> {
+    pub(super) fn of(call: &Call<'_>, request: &Request) -> Result<Self, Status> {
         let content_type =
             request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         match content_type.split(';').next().unwrap_or_default().trim() {
@@ -64,7 +65,7 @@ impl ApiServer {
         }
         let key = call.key().ok_or_else(Status::method_not_allowed)?;
         let old = self.object(&call.resource, &key).ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
-        let patched = patched(call, patch_type, &old, request.body())?;
+        let patched = patched(call.schema.as_ref(), patch_type, &old, request.body())?;
         // A JSON value can always be written.
         let body = serde_json::to_vec(&patched).unwrap_or_default();
         let (mut new, warnings) = self.read_json(call, &body, options.validation)?;
@@ -100,7 +101,10 @@ impl ApiServer {
         }
         let now = now_text(call.now);
         let applied = managed::apply(&self.context(call, &options.manager, &now), old.as_ref(), &config, force);
-        let new = applied.map_err(refused)?;
+        let mut new = applied.map_err(refused)?;
+        if let (Some(schema), None) = (&call.schema, &call.custom) {
+            new = normalize(schema.root(), new).map_err(|error| Status::bad_request(decode::misformed(&error)))?;
+        }
         let mut reply = match &old {
             Some(old) => self.change(call, options, old, new, Ownership::Applied)?,
             None if call.address.subresource.is_some() => return Err(Status::not_found(&call.resource, key.name())),
@@ -122,12 +126,17 @@ impl ApiServer {
             return Err(Status::conflict(&call.resource, &name, &why));
         }
         meta::edit(&mut new, |metadata| metadata.remove("resourceVersion"));
-        (call.kind.defaults)(&mut new);
+        call.fill(&mut new);
         self.insert(call, new, options.dry_run)
     }
 }
 
-fn patched(call: &Call<'_>, patch_type: PatchType, old: &Value, body: &[u8]) -> Result<Value, Status> {
+pub(super) fn patched(
+    schema: Option<&Schema>,
+    patch_type: PatchType,
+    old: &Value,
+    body: &[u8],
+) -> Result<Value, Status> {
     let unreadable = |error: serde_json::Error| Status::bad_request(format!("error decoding patch: {error}"));
     let mut new = old.clone();
     match patch_type {
@@ -141,7 +150,7 @@ fn patched(call: &Call<'_>, patch_type: PatchType, old: &Value, body: &[u8]) -> 
         }
         PatchType::Strategic => {
             let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
-            let schema = call.schema.as_ref().ok_or_else(Status::unsupported_patch)?;
+            let schema = schema.ok_or_else(Status::unsupported_patch)?;
             new = strategic(schema.root(), &new, &patch).map_err(|error| Status::bad_request(error.to_string()))?;
         }
         PatchType::Apply => {}
@@ -149,7 +158,7 @@ fn patched(call: &Call<'_>, patch_type: PatchType, old: &Value, body: &[u8]) -> 
     Ok(new)
 }
 
-fn refused(error: ApplyError) -> Status {
+pub(super) fn refused(error: ApplyError) -> Status {
     match error {
         ApplyError::Conflict(conflicts) => Status::apply_conflict(conflicts.to_string(), conflicts.causes()),
         ApplyError::BadRequest(message) => Status::bad_request(message),

@@ -37,6 +37,8 @@ pub enum FieldProblem {
     TooMany,
     /// Its value is of another type.
     TypeInvalid,
+    /// The reason and the sentence are given.
+    Told(&'static str),
 }
 
 impl FieldProblem {
@@ -51,6 +53,7 @@ impl FieldProblem {
             Self::TooLong => "FieldValueTooLong",
             Self::TooMany => "FieldValueTooMany",
             Self::TypeInvalid => "FieldValueTypeInvalid",
+            Self::Told(reason) => reason,
         }
     }
 
@@ -64,6 +67,7 @@ impl FieldProblem {
             Self::Duplicate => "Duplicate value",
             Self::TooLong => "Too long",
             Self::TooMany => "Too many",
+            Self::Told(_) => "",
         }
     }
 }
@@ -104,6 +108,11 @@ impl FieldError {
         Self::new(field, FieldProblem::NotSupported, value.to_string(), detail)
     }
 
+    /// A field of which reason and sentence are known.
+    pub fn told(reason: &'static str, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(field, FieldProblem::Told(reason), String::new(), message)
+    }
+
     /// A field that is longer than `limit` bytes.
     pub fn too_long(field: impl Into<String>, limit: usize) -> Self {
         Self::new(field, FieldProblem::TooLong, String::new(), format!("may not be more than {limit} bytes"))
@@ -115,6 +124,9 @@ impl FieldError {
 
     /// What is said without the field's path.
     fn message(&self) -> String {
+        if let FieldProblem::Told(_) = self.problem {
+            return self.detail.clone();
+        }
         let mut message = self.problem.title().to_owned();
         for part in [&self.value, &self.detail] {
             if !part.is_empty() {

@@ -1,7 +1,7 @@
 //! What the server keeps: objects as the bytes that it answers, one revision for all of them, and for each resource the
 //! changes of late, from which watches are fed and older states are told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -59,14 +59,27 @@ pub struct Stored {
     pub body: Bytes,
     /// Its labels, for selectors.
     pub labels: Box<[(Box<str>, Box<str>)]>,
+    /// The uids of its owners.
+    pub owners: Box<[Box<str>]>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
 }
+
+/// Where an object is: its resource's qualified name, and its key.
+pub type Place = (String, Key);
 
 impl Stored {
     /// An object that is told and not kept.
     pub fn transient(object: &Value) -> Self {
         let revision = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
         let revision = revision.and_then(|text| text.parse().ok()).unwrap_or(0);
-        Self { revision, body: object.to_string().into(), labels: Box::default() }
+        Self {
+            revision,
+            body: object.to_string().into(),
+            labels: Box::default(),
+            owners: Box::default(),
+            deleting: false,
+        }
     }
 
     /// The object. Bodies are written by this server, so this can't fail; should it, there is nothing.
@@ -115,11 +128,15 @@ struct Table {
 pub struct Store {
     revision: u64,
     tables: BTreeMap<String, Table>,
+    /// The objects that are being deleted.
+    deleting: BTreeSet<Place>,
+    /// The objects that have an owner, by its uid.
+    owned: BTreeMap<Box<str>, BTreeSet<Place>>,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { revision: FIRST, tables: BTreeMap::new() }
+        Self { revision: FIRST, tables: BTreeMap::new(), deleting: BTreeSet::new(), owned: BTreeMap::new() }
     }
 }
 
@@ -137,6 +154,26 @@ impl Store {
     /// How many objects there are.
     pub fn count(&self, table: &str) -> usize {
         self.tables.get(table).map_or(0, |table| table.objects.len())
+    }
+
+    /// The objects that are being deleted.
+    pub fn deleting(&self) -> impl Iterator<Item = &Place> {
+        self.deleting.iter()
+    }
+
+    /// The objects that have an owner of this uid.
+    pub fn owned_by(&self, uid: &str) -> impl Iterator<Item = &Place> {
+        self.owned.get(uid).into_iter().flatten()
+    }
+
+    /// The uids that objects name as their owners'.
+    pub fn owners(&self) -> impl Iterator<Item = &str> {
+        self.owned.keys().map(|uid| &**uid)
+    }
+
+    /// The tables that hold objects.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.tables.iter().filter(|(_, table)| !table.objects.is_empty()).map(|(name, _)| name.as_str())
     }
 
     /// The objects of a namespace, or of all, behind `after`, in order; as they were at a revision, or are now.
@@ -181,8 +218,9 @@ impl Store {
     /// Keeps an object, new or changed, and gives it the next revision.
     pub fn put(&mut self, table: &str, key: &Key, object: Value, now: Timestamp) -> Arc<Stored> {
         let stored = self.stored(object);
+        let previous = self.table(table).objects.insert(key.clone(), stored.clone());
+        self.index(table, key, previous.as_deref(), Some(&stored));
         let table = self.table(table);
-        let previous = table.objects.insert(key.clone(), stored.clone());
         table.record(Change {
             revision: stored.revision,
             at: now,
@@ -199,8 +237,9 @@ impl Store {
     pub fn remove(&mut self, table: &str, key: &Key, last: Value, now: Timestamp) -> Option<Arc<Stored>> {
         self.get(table, key)?;
         let stored = self.stored(last);
+        let previous = self.table(table).objects.remove(key);
+        self.index(table, key, previous.as_deref(), None);
         let table = self.table(table);
-        let previous = table.objects.remove(key);
         table.record(Change {
             revision: stored.revision,
             at: now,
@@ -220,6 +259,28 @@ impl Store {
         }
     }
 
+    /// Keeps what is known of all objects together.
+    fn index(&mut self, table: &str, key: &Key, before: Option<&Stored>, after: Option<&Stored>) {
+        let place = || (table.to_owned(), key.clone());
+        if before.is_some_and(|stored| stored.deleting) {
+            self.deleting.remove(&place());
+        }
+        for owner in before.iter().flat_map(|stored| &stored.owners) {
+            if let Some(places) = self.owned.get_mut(owner) {
+                places.remove(&place());
+                if places.is_empty() {
+                    self.owned.remove(owner);
+                }
+            }
+        }
+        if after.is_some_and(|stored| stored.deleting) {
+            self.deleting.insert(place());
+        }
+        for owner in after.iter().flat_map(|stored| &stored.owners) {
+            self.owned.entry(owner.clone()).or_default().insert(place());
+        }
+    }
+
     fn table(&mut self, name: &str) -> &mut Table {
         if !self.tables.contains_key(name) {
             self.tables.insert(name.to_owned(), Table::default());
@@ -230,16 +291,20 @@ impl Store {
     fn stored(&mut self, mut object: Value) -> Arc<Stored> {
         self.revision += 1;
         let revision = self.revision;
-        let mut labels = Vec::new();
+        let (mut labels, mut owners, mut deleting) = (Vec::new(), Vec::new(), false);
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
             for (name, value) in metadata.get("labels").and_then(Value::as_object).into_iter().flatten() {
                 labels.push((name.as_str().into(), value.as_str().unwrap_or_default().into()));
             }
+            for owner in metadata.get("ownerReferences").and_then(Value::as_array).into_iter().flatten() {
+                owners.extend(owner.get("uid").and_then(Value::as_str).map(Box::from));
+            }
+            deleting = metadata.contains_key("deletionTimestamp");
         }
         // A JSON value can always be written.
         let body = serde_json::to_vec(&object).unwrap_or_default();
-        Arc::new(Stored { revision, body: body.into(), labels: labels.into() })
+        Arc::new(Stored { revision, body: body.into(), labels: labels.into(), owners: owners.into(), deleting })
     }
 }
 

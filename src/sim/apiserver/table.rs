@@ -78,7 +78,7 @@ pub fn event(resource: &Resource, stored: &Stored, include: Include, told: bool,
 /// A bookmark: the row of an object that has nothing but this metadata.
 pub fn bookmark(resource: &Resource, metadata: &Value, include: Include) -> Value {
     let empty = json!({"metadata": metadata});
-    let stored = Stored { revision: 0, body: empty.to_string().into(), labels: Box::default() };
+    let stored = Stored::transient(&empty);
     let mut table = event(resource, &stored, include, false, Timestamp::UNIX_EPOCH);
     if let Some(table) = table.as_object_mut() {
         table.insert("metadata".to_owned(), json!({"resourceVersion": metadata.get("resourceVersion")}));

@@ -207,7 +207,7 @@ fn at_revision(stored: &Stored, revision: u64) -> Stored {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
     }
-    Stored { revision, body: object.to_string().into(), labels: stored.labels.clone() }
+    Stored { revision, body: object.to_string().into(), ..stored.clone() }
 }
 
 /// A time that is later by a duration, or the last one that there is.

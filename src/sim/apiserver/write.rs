@@ -1,10 +1,13 @@
 //! Creating and replacing objects: what every write goes through, whichever way it came.
 
+use std::sync::Arc;
+
 use http::header::USER_AGENT;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::decode;
+use super::definitions::DEFINITIONS;
 use super::meta;
 use super::reply::Reply;
 use super::request::FieldValidation;
@@ -31,6 +34,11 @@ pub(super) struct Options {
 }
 
 impl Options {
+    /// The options of a write by one of the server's own parts.
+    pub(super) fn internal(manager: &str) -> Self {
+        Self { dry_run: false, validation: FieldValidation::Ignore, manager: manager.to_owned() }
+    }
+
     /// The options of a request; `kind` names them in errors.
     pub(super) fn of(call: &Call<'_>, request: &Request, kind: &str) -> Result<Self, Status> {
         let manager = match call.query.get("fieldManager") {
@@ -61,7 +69,7 @@ impl ApiServer {
         let options = Options::of(call, request, "CreateOptions")?;
         let (mut object, warnings) = self.read(call, request, options.validation)?;
         self.place(call, &mut object)?;
-        (call.kind.defaults)(&mut object);
+        call.fill(&mut object);
         let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
         let mut reply = self.insert(call, object, options.dry_run)?;
         reply.warnings = warnings;
@@ -78,7 +86,7 @@ impl ApiServer {
             if !call.kind.creates_on_update || call.address.subresource.is_some() {
                 return Err(Status::not_found(&call.resource, key.name()));
             }
-            (call.kind.defaults)(&mut object);
+            call.fill(&mut object);
             let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
             return self.insert(call, object, options.dry_run).map(Answer::Reply);
         };
@@ -110,7 +118,11 @@ impl ApiServer {
         body: &[u8],
         validation: FieldValidation,
     ) -> Result<(Value, Vec<String>), Status> {
-        let decoded = decode::object(body, &call.resource, call.schema.as_ref())?;
+        let known = call.schema.as_ref().filter(|_| call.custom.is_none());
+        let mut decoded = decode::object(body, &call.resource, known)?;
+        if let Some(custom) = &call.custom {
+            decoded.problems.extend(custom.read(&mut decoded.object));
+        }
         let (mut object, warnings) = decoded.checked(validation, &call.resource)?;
         check_kind(&mut object, &call.resource)?;
         Ok((object, warnings))
@@ -175,7 +187,7 @@ impl ApiServer {
         }
         (call.kind.prepare_create)(&mut object);
         let mut errors = meta::check(&object, call.kind, call.resource.namespaced);
-        (call.kind.validate)(&object, &mut errors);
+        call.check(&object, &mut errors);
         self.refuse(call, &name, &errors)?;
         let table = call.resource.qualified();
         let key = Key::new(call.address.namespace, &name);
@@ -185,7 +197,7 @@ impl ApiServer {
         let stored = if dry_run {
             Stored::transient(&strip(object)).into()
         } else {
-            self.store.put(&table, &key, strip(object), call.now)
+            self.put(&table, &key, strip(object), call.now)
         };
         Ok(self.told(call, 201, &stored))
     }
@@ -201,7 +213,7 @@ impl ApiServer {
     ) -> Result<Reply, Status> {
         let name = meta::text(old, "name").to_owned();
         check_preconditions(call, old, &new)?;
-        (call.kind.defaults)(&mut new);
+        call.fill(&mut new);
         if matches!(ownership, Ownership::Update) {
             new = managed::update(&self.context(call, &options.manager, &now_text(call.now)), Some(old), new);
         }
@@ -217,7 +229,7 @@ impl ApiServer {
         count_generation(call.kind, &mut new, old);
         let mut errors = meta::check(&new, call.kind, call.resource.namespaced);
         errors.extend(meta::check_update(&new, old));
-        (call.kind.validate)(&new, &mut errors);
+        call.check(&new, &mut errors);
         (call.kind.validate_update)(&new, old, &mut errors);
         self.refuse(call, &name, &errors)?;
         self.keep(call, old, new, options.dry_run)
@@ -241,8 +253,16 @@ impl ApiServer {
             let removed = removed.ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
             return Ok(self.told(call, 200, &removed));
         }
-        let stored = self.store.put(&table, &key, strip(new), call.now);
+        let stored = self.put(&table, &key, strip(new), call.now);
         Ok(self.told(call, 200, &stored))
+    }
+
+    /// Keeps an object; what a change of it leads to is done when the request is answered.
+    pub(super) fn put(&mut self, table: &str, key: &Key, object: Value, now: Timestamp) -> Arc<Stored> {
+        if table == DEFINITIONS {
+            self.changed_definitions.insert(key.clone());
+        }
+        self.store.put(table, key, object, now)
     }
 
     fn refuse(&self, call: &Call<'_>, name: &str, errors: &[FieldError]) -> Result<(), Status> {
@@ -262,6 +282,24 @@ impl ApiServer {
                 Err(Status::terminating(&call.resource, name, namespace))
             }
             Some(_) => Ok(()),
+        }
+    }
+}
+
+impl Call<'_> {
+    /// Fills in what was left out.
+    pub(super) fn fill(&self, object: &mut Value) {
+        match &self.custom {
+            Some(custom) => custom.structural.default(object),
+            None => (self.kind.defaults)(object),
+        }
+    }
+
+    /// What is wrong with an object, but for its metadata.
+    fn check(&self, object: &Value, errors: &mut Vec<FieldError>) {
+        match &self.custom {
+            Some(custom) => errors.extend(custom.check(object)),
+            None => (self.kind.validate)(object, errors),
         }
     }
 }
@@ -330,7 +368,9 @@ fn count_generation(kind: &Kind, new: &mut Value, old: &Value) {
     let specified = |object: &Value| {
         let mut object = object.clone();
         remove(&mut object, "metadata");
-        remove(&mut object, "status");
+        if kind.has_status {
+            remove(&mut object, "status");
+        }
         object
     };
     let changed = match kind.generation {

@@ -179,6 +179,7 @@ impl Builder {
             |scalar, format| Definition { scalar: Some(scalar), format: Some(format), ..Definition::default() };
         let definition = match kind {
             None => Definition {
+                name: String::new(),
                 scalar: Some(Scalar::Untyped),
                 format: Some(Format::Json),
                 list: Some(self.list(node, preserve)),
@@ -206,6 +207,7 @@ impl Builder {
             id,
             default: default.clone(),
             required: false,
+            pointer: false,
             patch: Patch::default(),
             values: Vec::new(),
         };

@@ -7,6 +7,8 @@ mod builtin;
 mod check;
 mod custom;
 mod normal;
+mod normalize;
+pub mod quantity;
 mod structural;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use serde_json::Value;
 pub use builtin::Schemas;
 pub use check::FieldError;
 pub use normal::zero;
+pub use normalize::{FormatError, normalize};
 pub use structural::{Structural, StructuralError};
 
 /// Place of a type in its [`Types`].
@@ -117,6 +120,8 @@ pub struct Field {
     pub default: Option<Value>,
     /// Whether the server writes it even where nothing was given.
     pub required: bool,
+    /// Whether the server tells an empty value from one that was not given.
+    pub pointer: bool,
     /// How strategic merge patches treat it.
     pub patch: Patch,
     /// The strings that it may be; empty: any.
