@@ -17,6 +17,7 @@ pub mod directory;
 mod documents;
 pub mod environment;
 pub mod glob;
+pub mod helm;
 pub mod kustomize;
 pub mod limits;
 mod manifest;

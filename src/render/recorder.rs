@@ -51,6 +51,11 @@ impl<'t> Recorder<'t> {
         Ok(Some(found))
     }
 
+    /// The entries of the folder `path`, which was looked up. Not recorded: its id says them.
+    pub fn list(&self, path: &str) -> Result<Vec<(Arc<str>, Entry)>, TreeError> {
+        self.tree.list(path)
+    }
+
     /// Size of the blob `id`, which came from a look-up.
     pub fn size(&self, id: &str) -> Result<u64, TreeError> {
         self.tree.size(id)

@@ -1,7 +1,10 @@
 //! The files of a build, read through a recorder: which of them a kustomization may read, and how much.
 
+use std::collections::BTreeMap;
+
 use super::BuildOptions;
 use super::error::{ErrorKind, KustomizeError};
+use crate::render::helm::Helm;
 use crate::render::limits::RenderLimits;
 use crate::render::recorder::Recorder;
 use crate::render::remote::{self, MAX_REMOTES, Remote, RemoteFolder, is_remote};
@@ -40,6 +43,43 @@ impl<'a, 't> Loader<'a, 't> {
     /// The bounds of the build.
     pub const fn limits(&self) -> &RenderLimits {
         self.limits
+    }
+
+    /// Whether Helm charts may be rendered.
+    pub const fn helm(&self) -> &'a Helm {
+        &self.options.helm
+    }
+
+    /// Adds all files below the folder `path` to `files`, with paths below `to`. `false` if there is no such folder.
+    pub fn folder_files(
+        &mut self,
+        path: &str,
+        to: &str,
+        files: &mut BTreeMap<String, Vec<u8>>,
+    ) -> Result<bool, KustomizeError> {
+        let Some((Entry { kind: EntryKind::Folder, .. }, remote)) = self.lookup(path)? else { return Ok(false) };
+        let mut open = vec![String::new()];
+        while let Some(below) = open.pop() {
+            let folder = join(path, &below);
+            let entries = match (remote, remote::split_path(&folder)) {
+                (Some(tree), Some((_, folder))) => tree.list(folder)?,
+                _ => self.recorder.list(&folder)?,
+            };
+            for (name, entry) in entries {
+                let below = join(&below, &name);
+                if entry.kind != EntryKind::Folder {
+                    let file = join(path, &below);
+                    let missing = || KustomizeError::new(format!("there is no file `{file}` any more"));
+                    files.insert(join(to, &below), self.read(&file)?.ok_or_else(missing)?);
+                } else if below.matches('/').count() < self.limits.max_folder_depth {
+                    open.push(below);
+                } else {
+                    let what = format!("`{}` is too deep", join(path, &below));
+                    return Err(KustomizeError::limit(what, RenderLimits::MAX_FOLDER_DEPTH));
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// The content of the file that the kustomization in the folder `root` calls `path`.
