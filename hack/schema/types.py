@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Writes the table of the built-in types (src/sim/schema/types.txt) from the OpenAPI v3 documents of a kube-apiserver.
+"""Writes the table of the built-in types (src/sim/schema/types.txt) from the OpenAPI v3 documents of a kube-apiserver, and from
+what hack/control-plane/shapes says of the server's own types.
 
-usage: types.py https://127.0.0.1:PORT TOKEN      prints the table; types.sh starts a server and calls this
+usage: types.py https://127.0.0.1:PORT TOKEN SHAPES      prints the table; types.sh starts a server and calls this
 """
-import json, re, ssl, sys, urllib.request
+import json, pathlib, re, ssl, sys, urllib.request
 
 SERVER, TOKEN = sys.argv[1], sys.argv[2]
+SHAPES = {tuple(line.split()[:2]): line.split()[2] for line in pathlib.Path(sys.argv[3]).read_text().splitlines()}
 TLS = ssl._create_unverified_context()
 # Groups that nobody puts in Git, and whose types are many.
 LEFT_OUT = {"apis/resource.k8s.io/v1", "apis/storagemigration.k8s.io/v1", "apis/flowcontrol.apiserver.k8s.io/v1",
@@ -28,8 +30,10 @@ HEADER = """\
 #
 # A type: its name, then the kinds (group/version/kind) that it is the type of, or what it is if it has no fields. Its fields
 # follow, indented: name, type, and
-#   !            required: always written by the server
-#   =JSON        default
+#   !            always written by the server, even if nothing is set
+#   ?            written if anything is set, even an empty string, zero or an empty list; what has neither mark is left out if it
+#                is empty, but structs: they are written once they are set
+#   =JSON        default; {{}}: a struct that is always there
 #   atomic, granular, set, map:KEY,KEY   how lists and maps merge; a list that says nothing is atomic, a map granular
 #   merge:KEY, merge:    merged by that key, or as a set, by strategic merge patches;  replace, retain: their other strategies
 #   oneof:A|B    the values that it may have
@@ -77,8 +81,9 @@ def expression(schema, needed):
     return SCALARS[kind, schema.get("format")]
 
 
-def marks(schema, required):
-    found = ["!"] if required else []
+def marks(schema, shape):
+    # Of structs, pointers are those that aren't always there.
+    found = {"always": ["!"], "pointer": [] if reference(schema) not in (None, *SPECIAL) else ["?"]}.get(shape, [])
     if "default" in schema:
         found.append("=" + json.dumps(schema["default"], separators=(",", ":")))
     keys = schema.get("x-kubernetes-list-map-keys")
@@ -130,8 +135,7 @@ def main():
         if schema.get("x-kubernetes-map-type"):
             head.append(schema["x-kubernetes-map-type"])
         for field, of in sorted(schema.get("properties", {}).items()):
-            required = field in schema.get("required", ())
-            lines.append(" ".join(["", field, expression(of, waiting), *marks(of, required)]))
+            lines.append(" ".join(["", field, expression(of, waiting), *marks(of, SHAPES.get((name, field)))]))
         blocks[name] = "\n".join([" ".join(head), *lines])
     for name in sorted(blocks, key=short):
         print(blocks[name])

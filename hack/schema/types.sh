@@ -20,7 +20,8 @@ until grep -q '^READY$' "$work/server" 2>/dev/null; do
 done
 kubeconfig=$(sed -n 's/^KUBECONFIG=//p' "$work/server")
 server=$(sed -n 's/.*server: "\([^"]*\)".*/\1/p' "$kubeconfig")
-python3 "$here/types.py" "$server" admin-token >"$work/types.txt"
+(cd "$here/../control-plane" && CGO_ENABLED=0 go run -mod=readonly ./shapes) >"$work/shapes"
+python3 "$here/types.py" "$server" admin-token "$work/shapes" >"$work/types.txt"
 exec 8>&-
 wait
 

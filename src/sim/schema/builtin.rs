@@ -112,13 +112,20 @@ impl Reader {
     }
 
     fn field<'t>(&mut self, of: &str, marks: impl Iterator<Item = &'t str>) -> Field {
-        let mut field =
-            Field { id: UNTYPED, default: None, required: false, patch: Patch::default(), values: Vec::new() };
+        let mut field = Field {
+            id: UNTYPED,
+            default: None,
+            always: false,
+            pointer: false,
+            patch: Patch::default(),
+            values: Vec::new(),
+        };
         let mut relation = None;
         for mark in marks {
             let (word, rest) = mark.split_once(':').unwrap_or((mark, ""));
             match word {
-                "!" => field.required = true,
+                "!" => field.always = true,
+                "?" => field.pointer = true,
                 "atomic" => relation = Some(Relation::Atomic),
                 "granular" => relation = Some(Relation::Granular),
                 "set" => relation = Some(Relation::Set),
