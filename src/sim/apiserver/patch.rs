@@ -11,7 +11,7 @@ use super::write::{Options, Ownership, check_name, now_text};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed::{self, ApplyError};
 use crate::sim::patch::strategic;
-use crate::sim::schema::{Schema, normalize};
+use crate::sim::schema::{Schema, check_formats, normalize};
 
 /// Kind of the options of a patch.
 const OPTIONS: &str = "PatchOptions";
@@ -103,7 +103,8 @@ impl ApiServer {
         let applied = managed::apply(&self.context(call, &options.manager, &now), old.as_ref(), &config, force);
         let mut new = applied.map_err(refused)?;
         if let (Some(schema), None) = (&call.schema, &call.custom) {
-            new = normalize(schema.root(), new).map_err(|error| Status::bad_request(decode::misformed(&error)))?;
+            check_formats(schema.root(), &new).map_err(|error| Status::bad_request(decode::misformed(&error)))?;
+            normalize(schema.root(), &mut new);
         }
         let mut reply = match &old {
             Some(old) => self.change(call, options, old, new, Ownership::Applied)?,

@@ -7,7 +7,7 @@ use serde_json::{Map as Members, Value};
 
 use super::structural::{Additional, Kind, Node, Structural};
 use super::{DEDUCED, Definition, Field, Format, Id, ListDefinition, ListKind, MapDefinition, Patch, Scalar, Schema};
-use super::{Schemas, Types, UNTYPED};
+use super::{Schemas, Types, UNTYPED, normal};
 
 /// Fields that every object has, whatever its schema says.
 const META: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -74,6 +74,28 @@ fn step(path: &mut String, name: &str) {
         path.push('.');
     }
     path.push_str(name);
+}
+
+/// Writes the metadata of embedded resources as the server does.
+pub(super) fn embedded(node: &Node, value: &mut Value) {
+    if node.embedded {
+        normal::metadata(value);
+    }
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if let Some(of) = of_member(Some(node), name) {
+                    embedded(of, value);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(of) = node.items.as_deref() {
+                items.iter_mut().for_each(|item| embedded(of, item));
+            }
+        }
+        _ => {}
+    }
 }
 
 pub(super) fn default(root: &Node, object: &mut Value) {
@@ -206,7 +228,7 @@ impl Builder {
         let field = |id, default: &Option<Value>| Field {
             id,
             default: default.clone(),
-            required: false,
+            always: false,
             pointer: false,
             patch: Patch::default(),
             values: Vec::new(),
