@@ -124,7 +124,8 @@ fn unrecognized(resource: &Resource, why: &str, body: &[u8]) -> Status {
     Status::bad_request(format!("{unknown}: couldn't get version/kind; json parse error: {why} ({hex})"))
 }
 
-fn noun(value: &Value) -> &'static str {
+/// What Go calls a JSON value.
+pub fn noun(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
