@@ -221,13 +221,13 @@ impl Builder<'_, '_> {
     }
 
     /// The folder of a kustomization that `target` builds on, which must not build on `target`.
-    fn folder(&self, target: &Target, path: &str) -> Result<String, KustomizeError> {
+    fn folder(&mut self, target: &Target, path: &str) -> Result<String, KustomizeError> {
         if is_remote(path) {
             return Err(KustomizeError::new(format!(
                 "`{path}` is not in the repository, and remote bases are not read; put a copy into the repository"
             )));
         }
-        let root = resolve(&target.root, path)?;
+        let root = self.loader.real_folder(&resolve(&target.root, path)?)?;
         let above = |open: &String| {
             root.is_empty() || *open == root || open.strip_prefix(&root).is_some_and(|rest| rest.starts_with('/'))
         };

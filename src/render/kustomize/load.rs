@@ -1,10 +1,17 @@
 //! The files of a build, read through a recorder: which of them a kustomization may read, and how much.
 
+use std::collections::BTreeMap;
+
 use super::error::KustomizeError;
 use crate::render::limits::RenderLimits;
 use crate::render::recorder::Recorder;
-use crate::render::walk::KUSTOMIZATIONS;
+use crate::render::walk::{KUSTOMIZATIONS, join};
 use crate::render::{Entry, EntryKind};
+
+/// Most symbolic links on the way to one file.
+const MAX_LINKS: usize = 40;
+/// Longest target of a symbolic link, in bytes.
+const MAX_TARGET: u64 = 4096;
 
 /// Which files a kustomization may read. Folders of other kustomizations may be anywhere in the repository.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,12 +30,14 @@ pub struct Loader<'a, 't> {
     restriction: LoadRestriction,
     files: usize,
     bytes: u64,
+    /// Folders that were looked at, with their targets if they are links.
+    links: BTreeMap<String, Option<String>>,
 }
 
 impl<'a, 't> Loader<'a, 't> {
     /// A loader that has read nothing yet.
     pub fn new(recorder: &'a mut Recorder<'t>, limits: &'a RenderLimits, restriction: LoadRestriction) -> Self {
-        Self { recorder, limits, restriction, files: 0, bytes: 0 }
+        Self { recorder, limits, restriction, files: 0, bytes: 0, links: BTreeMap::new() }
     }
 
     /// The bounds of the build.
@@ -38,9 +47,8 @@ impl<'a, 't> Loader<'a, 't> {
 
     /// The content of the file that the kustomization in the folder `root` calls `path`.
     pub fn load(&mut self, root: &str, path: &str) -> Result<Vec<u8>, KustomizeError> {
-        let file = self.permitted(root, path)?;
-        self.read(&file)?
-            .ok_or_else(|| KustomizeError::new(format!("there is no file `{file}`; correct the path or add it")))
+        let (file, content) = self.located(root, path)?;
+        content.ok_or_else(|| KustomizeError::new(format!("there is no file `{file}`; correct the path or add it")))
     }
 
     /// The same as text.
@@ -50,41 +58,98 @@ impl<'a, 't> Loader<'a, 't> {
 
     /// The same, if there is such a file.
     pub fn text_if_there(&mut self, root: &str, path: &str) -> Result<Option<String>, KustomizeError> {
-        let file = self.permitted(root, path)?;
-        let content = self.read(&file)?;
+        let (file, content) = self.located(root, path)?;
         content.map(|bytes| utf8(bytes).map_err(|error| error.in_file(&file))).transpose()
     }
 
-    /// Path from the repository's root of a file that the kustomization in `root` may read.
-    fn permitted(&self, root: &str, path: &str) -> Result<String, KustomizeError> {
+    /// Path from the repository's root and content of a file that the kustomization in `root` may read. Symbolic links are
+    /// followed within the repository; what counts is where they lead to. No content if nothing is there.
+    fn located(&mut self, root: &str, path: &str) -> Result<(String, Option<Vec<u8>>), KustomizeError> {
         if is_remote(path) {
             return Err(KustomizeError::new(format!(
                 "`{path}` is not in the repository, and remote files are not read; commit the file and name its path"
             )));
         }
-        let file = resolve(root, path)?;
+        let mut file = resolve(root, path)?;
+        for _ in 0..=MAX_LINKS {
+            let (folder, name) = file.rsplit_once('/').unwrap_or(("", &file));
+            file = join(&self.real_folder(folder)?, name);
+            let entry = self.recorder.lookup(&file)?;
+            if let Some(link) = entry.as_ref().filter(|entry| entry.kind == EntryKind::Link) {
+                file = self.target(&file, link)?;
+                continue;
+            }
+            self.permit(root, &file)?;
+            let content = entry.map_or(Ok(None), |entry| self.read(&file, &entry))?;
+            return Ok((file, content));
+        }
+        Err(too_many_links(path))
+    }
+
+    /// Fails if the kustomization in `root` may not read `file`.
+    fn permit(&self, root: &str, file: &str) -> Result<(), KustomizeError> {
         let below = root.is_empty() || file.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
         if self.restriction == LoadRestriction::RootOnly && !below {
             return Err(KustomizeError::new(format!(
                 "`{file}` is not in or below the kustomization's folder `{root}`; move it there, or make a base of the folder that it is in"
             )));
         }
-        Ok(file)
+        Ok(())
     }
 
-    /// The content of a file. `None` if nothing is there.
-    fn read(&mut self, file: &str) -> Result<Option<Vec<u8>>, KustomizeError> {
-        let Some(Entry { kind, id }) = self.recorder.lookup(file)? else { return Ok(None) };
-        let other = match kind {
-            EntryKind::File => None,
-            EntryKind::Folder => return Ok(None),
-            EntryKind::Link => Some("a symbolic link, which is never followed; put the file itself there"),
-            EntryKind::Submodule => Some("a Git submodule, which isn't read; put the files themselves there"),
+    /// The folder that `folder` is once symbolic links on the way to it, and itself, are followed. It may be missing.
+    pub fn real_folder(&mut self, folder: &str) -> Result<String, KustomizeError> {
+        let mut real = String::new();
+        let mut followed = 0;
+        let parts = |path: &str| -> Vec<String> {
+            path.rsplit('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
         };
-        if let Some(other) = other {
-            return Err(KustomizeError::new(format!("`{file}` is {other}")));
+        let mut ahead = parts(folder);
+        while let Some(part) = ahead.pop() {
+            let at = join(&real, &part);
+            if !self.links.contains_key(&at) {
+                let link = self.recorder.link(&at)?;
+                let target = link.map(|link| self.target(&at, &link)).transpose()?;
+                self.links.insert(at.clone(), target);
+            }
+            match self.links.get(&at).cloned().flatten() {
+                None => real = at,
+                Some(_) if followed == MAX_LINKS => return Err(too_many_links(folder)),
+                Some(target) => {
+                    followed += 1;
+                    ahead.extend(parts(&target));
+                    real.clear();
+                }
+            }
         }
-        let size = self.recorder.size(&id)?;
+        Ok(real)
+    }
+
+    /// The path that the symbolic link at `path` leads to.
+    fn target(&self, path: &str, link: &Entry) -> Result<String, KustomizeError> {
+        let size = self.recorder.size(&link.id)?;
+        let bytes = if size > MAX_TARGET { Vec::new() } else { self.recorder.read(&link.id)? };
+        let target = String::from_utf8(bytes).unwrap_or_default();
+        let (folder, _) = path.rsplit_once('/').unwrap_or(("", path));
+        resolve(folder, &target).map_err(|_| {
+            KustomizeError::new(format!(
+                "`{path}` is a symbolic link to nothing in the repository; make it lead to a relative path inside of it"
+            ))
+        })
+    }
+
+    /// The content of what is at `file`. `None` if that is a folder.
+    fn read(&mut self, file: &str, entry: &Entry) -> Result<Option<Vec<u8>>, KustomizeError> {
+        let Entry { kind, id } = entry;
+        match kind {
+            EntryKind::File => {}
+            EntryKind::Folder | EntryKind::Link => return Ok(None),
+            EntryKind::Submodule => {
+                let reason = format!("`{file}` is a Git submodule, which isn't read; put the files themselves there");
+                return Err(KustomizeError::new(reason));
+            }
+        }
+        let size = self.recorder.size(id)?;
         if size > self.limits.max_file_size {
             let what = format!("`{file}` has {size} bytes, more than {}", self.limits.max_file_size);
             return Err(KustomizeError::limit(what, RenderLimits::MAX_FILE_SIZE));
@@ -99,24 +164,25 @@ impl<'a, 't> Loader<'a, 't> {
             let what = format!("the build reads more than {} bytes", self.limits.max_total_size);
             return Err(KustomizeError::limit(what, RenderLimits::MAX_TOTAL_SIZE));
         }
-        Ok(Some(self.recorder.read(&id)?))
+        Ok(Some(self.recorder.read(id)?))
     }
 
     /// Whether there is a folder at `path`.
     pub fn folder_exists(&mut self, path: &str) -> Result<bool, KustomizeError> {
+        let path = self.real_folder(path)?;
         // To look a folder up makes everything in it count as read, so it is not if its kustomization tells.
-        if self.kustomization(path)?.is_some() {
+        if self.kustomization(&path)?.is_some() {
             return Ok(true);
         }
-        Ok(self.recorder.lookup(path)?.is_some_and(|entry| entry.kind == EntryKind::Folder))
+        Ok(self.recorder.lookup(&path)?.is_some_and(|entry| entry.kind == EntryKind::Folder))
     }
 
-    /// Name and content of the kustomization file in `folder`. `None` if there is none.
+    /// Name and content of the kustomization file in `folder`, which is no link. `None` if there is none.
     pub fn kustomization(&mut self, folder: &str) -> Result<Option<(&'static str, String)>, KustomizeError> {
         let mut found = None;
         for name in KUSTOMIZATIONS {
-            let path = crate::render::walk::join(folder, name);
-            let Some(content) = self.read(&path)? else { continue };
+            let (path, content) = self.located(folder, name)?;
+            let Some(content) = content else { continue };
             if let Some((other, _)) = &found {
                 return Err(KustomizeError::new(format!(
                     "there are two kustomization files in one folder, `{other}` and `{name}`; remove one of them"
@@ -127,6 +193,12 @@ impl<'a, 't> Loader<'a, 't> {
         }
         Ok(found)
     }
+}
+
+fn too_many_links(path: &str) -> KustomizeError {
+    let reason =
+        format!("there are more than {MAX_LINKS} symbolic links on the way to `{path}`, or they go in a circle");
+    KustomizeError::new(reason)
 }
 
 fn utf8(bytes: Vec<u8>) -> Result<String, KustomizeError> {

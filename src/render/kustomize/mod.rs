@@ -91,7 +91,8 @@ pub fn build(
     let loader = Loader::new(tree, limits, options.load_restriction);
     let mut builder =
         Builder { loader, schema: Schema::built_in_shared(), schema_state: SchemaState::default(), open: Vec::new() };
-    let Some(mut target) = builder.target(path.to_owned(), None)? else {
+    let root = builder.loader.real_folder(path)?;
+    let Some(mut target) = builder.target(root, None)? else {
         return Err(KustomizeError::new(format!(
             "there is no kustomization in `{path}`; add a `kustomization.yaml`, or correct the path"
         )));
