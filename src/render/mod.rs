@@ -30,7 +30,8 @@ pub use recorder::{Recorder, unchanged};
 use walk::{Filter, Tool, WalkError, is_override, tool};
 
 /// The repository at one commit. Paths are relative to its root, separated by `/`, without `.` and `..` parts; the root
-/// is the empty path. Symbolic links are entries of kind [`EntryKind::Link`] and never followed.
+/// is the empty path. Symbolic links are entries of kind [`EntryKind::Link`], whose content is their target; a look-up never
+/// follows them.
 pub trait Tree {
     /// What is at `path`; `None` if nothing is. The root is a folder, even if it is empty.
     fn lookup(&self, path: &str) -> Result<Option<Entry>, TreeError>;
@@ -226,7 +227,7 @@ fn explain_missing(tree: &dyn Tree, path: &str) -> RenderFailure {
             Ok(Some(entry)) => match entry.kind {
                 EntryKind::Folder => continue,
                 EntryKind::File => "a file",
-                EntryKind::Link => "a symbolic link, which Driftless never follows",
+                EntryKind::Link => "a symbolic link, which is not followed there",
                 EntryKind::Submodule => "a Git submodule, which Driftless doesn't read",
             },
         };

@@ -161,7 +161,7 @@ fn paths_must_be_folders_of_the_repository() {
         ("apps/none/deeper", ["no folder `apps/none/deeper`", "Nothing is deleted"]),
         ("top.yaml", ["`top.yaml` is a file", "point it at a folder"]),
         ("top.yaml/x", ["`top.yaml` is a file", "point it at a folder"]),
-        ("linked/shop", ["`linked` is a symbolic link", "never follows"]),
+        ("linked/shop", ["`linked` is a symbolic link", "not followed"]),
         ("module/x", ["`module` is a Git submodule", "point it at a folder"]),
     ] {
         assert_failure(&failed(&tree, &source(path)), Content, &parts);

@@ -49,6 +49,7 @@ mod selector;
 mod shared;
 pub mod strategic_merge;
 mod structured;
+mod styled;
 pub mod value;
 pub mod value_add;
 mod var_references;
