@@ -147,7 +147,10 @@ agent=$!
 is() { [ "$("$KUBECTL" "${@:2}")" = "$1" ]; }
 echo "Waiting until the application is synced ..."
 wait_for "the sync" is Synced -n argocd get application shop -o 'jsonpath={.status.sync.status}'
-"$driftless" get apps --api-url "http://$api"
+# The agent's own view may be a moment behind the status that it has written.
+shown() { "$driftless" get apps --api-url "http://$api" >"$work/apps" && grep -qw Synced "$work/apps"; }
+wait_for "the agent's view of the sync" shown
+cat "$work/apps"
 
 if [ -n "$once" ]; then
   echo "Changing an object by hand: 9 replicas instead of 2 ..."

@@ -10,4 +10,5 @@ pub mod engine;
 pub mod git;
 pub mod render;
 pub mod runtime;
+pub mod sim;
 pub mod store;

@@ -7,6 +7,7 @@ mod engine;
 mod git;
 mod real;
 mod render;
+mod sim;
 mod store;
 mod support;
 mod tidy;

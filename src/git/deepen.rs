@@ -30,9 +30,9 @@ pub(super) fn ancestry(
     (old, new): (ObjectId, ObjectId),
     limit: u32,
 ) -> Result<Ancestry, Fault> {
-    let _alone = mirror.lock(remote.watch)?;
-    if let Some(told) = mirror.told((old, new)) {
-        return Ok(told);
+    let mut told = mirror.told(remote.watch)?;
+    if let Some((_, ancestry)) = told.as_ref().filter(|(pair, _)| *pair == (old, new)) {
+        return Ok(*ancestry);
     }
     let scratch = Scratch(mirror.scratch()?);
     let mut answer = Ancestry::Unknown;
@@ -47,7 +47,7 @@ pub(super) fn ancestry(
             break;
         }
     }
-    mirror.tell((old, new), answer);
+    *told = Some(((old, new), answer));
     Ok(answer)
 }
 
@@ -59,13 +59,15 @@ fn ask(
     depth: NonZeroU32,
 ) -> Result<Ancestry, Fault> {
     let found = mirror.find(new)?.ok_or_else(|| Fault::CommitMissing(new.to_string()))?;
+    // Before the cuts are read: a fetch may go on beside this, and notes the cut of a commit before it has the commit.
+    let haves = found.generation.haves(&found.objects);
     let (known, shallow) = (&found.generation.folder.join("shallow"), scratch.join("shallow"));
     // Where the mirror's history is cut off: so the server knows what is missing here.
     if known.exists() {
         fs::copy(known, &shallow).map_err(|error| disk(&shallow, &error))?;
     }
     let into = Destination { folder: scratch, objects: &found.objects };
-    remote.fetch(vec![new], found.generation.haves(&found.objects), Depth::Commits(depth), &into)?;
+    remote.fetch(vec![new], haves, Depth::Commits(depth), &into)?;
     let options = gix::odb::store::init::Options { alloc_limit_bytes: Some(MAX_ALLOCATION), ..Default::default() };
     let objects = scratch.join("objects");
     let received = gix::odb::Store::at_opts(objects, gix::hash::Kind::Sha1, &mut std::iter::empty(), options)

@@ -164,8 +164,26 @@ pub(super) struct Mirror {
     state: Mutex<State>,
     /// Held during a fetch; holds the last one that failed, so that those who waited for it share its result.
     fetching: Mutex<Option<Failure>>,
-    /// What a server has told of commits last: the applications of a repository ask the same.
-    told: Mutex<Option<((ObjectId, ObjectId), Ancestry)>>,
+    /// Held while a server is asked about the history; holds what it has told last, for the applications of a repository
+    /// ask the same. Not the lock of fetches: a newer commit does not wait for a question about older ones.
+    told: Mutex<Option<Told>>,
+}
+
+/// Two commits, and how the server said that the second stands to the first.
+pub(super) type Told = ((ObjectId, ObjectId), Ancestry);
+
+/// Takes the lock as soon as it is free, unless the operation has to end before.
+fn wait_for<'a, T>(place: &'a Mutex<T>, watch: Watch<'_>) -> Result<MutexGuard<'a, T>, Fault> {
+    loop {
+        match place.try_lock() {
+            Ok(guard) => return Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                watch.check()?;
+                std::thread::sleep(POLL.min(watch.remaining()) / 5);
+            }
+        }
+    }
 }
 
 /// A fetch that failed.
@@ -216,20 +234,16 @@ impl Mirror {
 
     /// Waits for the place of the one who fetches.
     pub(super) fn lock(&self, watch: Watch<'_>) -> Result<MutexGuard<'_, Option<Failure>>, Fault> {
-        loop {
-            match self.fetching.try_lock() {
-                Ok(guard) => return Ok(guard),
-                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => {
-                    watch.check()?;
-                    std::thread::sleep(POLL.min(watch.remaining()) / 5);
-                }
-            }
-        }
+        wait_for(&self.fetching, watch)
+    }
+
+    /// Waits for the place of the one who asks about the history, and for what was told last.
+    pub(super) fn told(&self, watch: Watch<'_>) -> Result<MutexGuard<'_, Option<Told>>, Fault> {
+        wait_for(&self.told, watch)
     }
 
     /// An empty folder for what does not belong into the mirror. To be called, and the folder to be used, by the holder of
-    /// [`Self::lock`].
+    /// [`Self::told`].
     pub(super) fn scratch(&self) -> Result<PathBuf, Fault> {
         let place = self.folder.join("scratch");
         if place.exists() {
@@ -237,17 +251,6 @@ impl Mirror {
         }
         fs::create_dir_all(place.join("objects").join("pack")).map_err(|error| disk(&place, &error))?;
         Ok(place)
-    }
-
-    /// What a server has told of these two commits, if it was the last thing that one told.
-    pub(super) fn told(&self, pair: (ObjectId, ObjectId)) -> Option<Ancestry> {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.as_ref().filter(|(of, _)| *of == pair).map(|(_, ancestry)| *ancestry)
-    }
-
-    /// Keeps it.
-    pub(super) fn tell(&self, pair: (ObjectId, ObjectId), ancestry: Ancestry) {
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some((pair, ancestry));
     }
 
     /// The commit, if it is at hand. Damaged generations are set aside.
@@ -342,4 +345,22 @@ fn sweep(folder: &Path, is_stale: impl Fn(&str) -> bool) -> std::io::Result<()> 
 
 pub(super) fn disk(path: &Path, error: &std::io::Error) -> Fault {
     Fault::Disk(format!("{}: {error}; check the disk", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_fetch_does_not_wait_for_a_question_about_the_history() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = Mirror::load(folder.path().join("m"), "https://git.example.com/r", 8).unwrap();
+        let cancel = AtomicBool::new(false);
+        let _asking = mirror.told(Watch::new(Duration::from_secs(1), &cancel)).unwrap();
+        assert!(mirror.lock(Watch::new(Duration::ZERO, &cancel)).is_ok());
+        assert!(mirror.told(Watch::new(Duration::ZERO, &cancel)).is_err(), "one question at a time");
+    }
 }

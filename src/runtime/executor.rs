@@ -31,8 +31,8 @@ use crate::engine::{blame::blame, ownership};
 /// How long an apply waits for its kind to be served: a definition that was just applied takes some tens of milliseconds.
 const KIND_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Writes of Applications and namespaces at the same time. Each has a connection of its own, and when many applications
-/// start at once, all of them would be opened, and kept.
+/// Writes of Applications and namespaces at the same time, and as many reads of single objects. Each has a connection of
+/// its own, and when many applications start at once, all of them would be opened, and kept.
 pub(super) const PLACES: usize = 8;
 
 /// Everything that effects need. Cheap to clone.
@@ -54,6 +54,8 @@ pub(super) struct Executor {
     pub(super) writes: InFlight,
     /// Places for writes of Applications and namespaces, which the engine does not count.
     pub(super) places: Arc<Semaphore>,
+    /// Places for reads of single objects, likewise: what left a watch at once is looked at object by object.
+    pub(super) looks: Arc<Semaphore>,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
     /// The clocks.
@@ -96,6 +98,7 @@ impl Executor {
                 Event::Discovered { kinds: this.watching.reader.discovery.current().kinds() }
             }),
             Effect::Look { key, version } => self.answer(name, |this| async move {
+                let _place = this.looks.acquire().await;
                 let result = list::get(&this.watching.reader, &key, &version).await;
                 Event::Looked { key, result: result.map(|live| live.map(Box::new)) }
             }),

@@ -1,9 +1,11 @@
 //! The agent: puts the parts together, and runs the one loop (event → step → effects) until it is told to stop.
 
 mod beginning;
+mod bodies;
 mod clock;
 mod executor;
 mod journal;
+pub(crate) mod remotes;
 pub mod settings;
 mod sources;
 mod turn;
@@ -205,6 +207,20 @@ impl Agent {
         lease::election(self.clients.lease.clone(), settings, Clocks::system(), in_flight)
     }
 
+    /// Watches the Secrets that describe repositories.
+    fn repositories(&self, reading: &CancellationToken) -> watch::Receiver<Arc<repositories::RepositorySecrets>> {
+        let (secrets, known) = watch::channel(Arc::default());
+        tokio::spawn(repositories::run(
+            self.clients.watch.clone(),
+            namespaces(self.settings.repository_secret_namespaces()),
+            WatchSettings::default(),
+            rand::random(),
+            secrets,
+            reading.clone(),
+        ));
+        known
+    }
+
     #[expect(clippy::too_many_arguments, reason = "each is made once, here, and by its own part")]
     fn executor(
         &self,
@@ -216,15 +232,7 @@ impl Agent {
         cancel_git: &Arc<AtomicBool>,
         events: &mpsc::Sender<Event>,
     ) -> (Executor, RecentManifests) {
-        let (secrets, known_secrets) = watch::channel(Arc::default());
-        tokio::spawn(repositories::run(
-            self.clients.watch.clone(),
-            namespaces(self.settings.repository_secret_namespaces()),
-            WatchSettings::default(),
-            rand::random(),
-            secrets,
-            reading.clone(),
-        ));
+        let known_secrets = self.repositories(reading);
         let recent = RecentManifests::default();
         let installation = Installation {
             instance: instance.clone(),
@@ -233,7 +241,7 @@ impl Agent {
         };
         let sources = Sources::new(
             Mirrors::new(self.settings.git_folder(), self.settings.git_limits()).with_ssh(self.settings.ssh()),
-            self.settings.render_limits(),
+            self.settings.render_options(),
             installation,
             begun.discovery.clone(),
             known_secrets,
@@ -271,6 +279,7 @@ impl Agent {
             recorder,
             writes,
             places: Arc::new(Semaphore::new(executor::PLACES)),
+            looks: Arc::new(Semaphore::new(executor::PLACES)),
             metrics: self.metrics.clone(),
             clock: self.clock,
         };

@@ -140,3 +140,28 @@ impl Setup {
         builder.build().map_err(|error| Fault::Certificate(format!("TLS can't be set up: {}", detail(&causes(&error)))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_serves_all_who_connect_alike_and_few_are_remembered() {
+        // Another test may have installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let clients = Clients::default();
+        let known = || clients.lock().known.len();
+        let user = |name: String| Credentials { username: Some(name), ..Credentials::default() };
+        for number in 0..3 {
+            clients.get(&user(number.to_string())).unwrap();
+        }
+        assert_eq!(known(), 1);
+        clients.get(&Credentials { insecure: true, ..Credentials::default() }).unwrap();
+        assert_eq!(known(), 2);
+        for port in 0..2 * MAX_CLIENTS {
+            let proxy = Some(Secret::new(format!("http://127.0.0.1:{}", 1000 + port)));
+            clients.get(&Credentials { proxy, ..Credentials::default() }).unwrap();
+        }
+        assert_eq!(known(), MAX_CLIENTS);
+    }
+}

@@ -10,7 +10,7 @@ use super::error::{ErrorKind, KustomizeError};
 use super::images::set_image;
 use super::kustomization::{GeneratorArgs, GeneratorOptions, Kustomization, Var};
 use super::labels::{label_specs, set_entries};
-use super::load::{Loader, is_remote, resolve};
+use super::load::{Loader, resolve};
 use super::names::{End, affix};
 use super::namespace::{NamespaceOptions, set_namespace};
 use super::openapi::SchemaState;
@@ -20,6 +20,7 @@ use super::resource::{Resource, Resources};
 use super::schema::Schema;
 use super::{crds, generators, kind_list, openapi, patches, references, replacements, vars};
 use crate::render::limits::RenderLimits;
+use crate::render::remote::is_remote;
 use crate::render::walk::join;
 
 /// How deep kustomizations build on each other.
@@ -171,6 +172,14 @@ impl Builder<'_, '_> {
         path: &str,
         all: &mut Accumulator,
     ) -> Result<(), KustomizeError> {
+        if is_remote(path) {
+            if self.base(target, path, all)? {
+                return Ok(());
+            }
+            return Err(KustomizeError::new(
+                "the folder of the URL has no kustomization, or is not there; correct its path",
+            ));
+        }
         // What looks like a file is asked for as one first: to ask for a folder makes everything in it count as read.
         if [".yaml", ".yml", ".json"].iter().any(|end| path.ends_with(end)) {
             if self.resource_file(target, path, all)? {
@@ -180,7 +189,7 @@ impl Builder<'_, '_> {
                 return Ok(());
             }
         } else {
-            let folder = !is_remote(path) && resolve(&target.root, path).is_ok() && self.base(target, path, all)?;
+            let folder = resolve(&target.root, path).is_ok() && self.base(target, path, all)?;
             if folder || self.resource_file(target, path, all)? {
                 return Ok(());
             }
@@ -220,14 +229,18 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    /// The folder of a kustomization that `target` builds on, which must not build on `target`.
-    fn folder(&mut self, target: &Target, path: &str) -> Result<String, KustomizeError> {
-        if is_remote(path) {
-            return Err(KustomizeError::new(format!(
-                "`{path}` is not in the repository, and remote bases are not read; put a copy into the repository"
-            )));
-        }
-        let root = self.loader.real_folder(&resolve(&target.root, path)?)?;
+    /// The folder of a kustomization that `target` builds on, which must not build on `target`, and the origin of what
+    /// it has.
+    fn folder(&mut self, target: &Target, path: &str) -> Result<(String, Option<Origin>), KustomizeError> {
+        let (root, origin) = if is_remote(path) {
+            let found = self.loader.remote_folder(path)?;
+            (self.loader.real_folder(&found.path())?, target.origin.as_ref().map(|_| Origin::of_remote(&found)))
+        } else {
+            (
+                self.loader.real_folder(&resolve(&target.root, path)?)?,
+                target.origin.as_ref().map(|origin| origin.below(path)),
+            )
+        };
         let above = |open: &String| {
             root.is_empty() || *open == root || open.strip_prefix(&root).is_some_and(|rest| rest.starts_with('/'))
         };
@@ -236,12 +249,11 @@ impl Builder<'_, '_> {
                 "`{root}` is or holds `{open}`, which builds on it: a cycle; name a folder beside it"
             )));
         }
-        Ok(root)
+        Ok((root, origin))
     }
 
     fn base(&mut self, target: &Target, path: &str, all: &mut Accumulator) -> Result<bool, KustomizeError> {
-        let root = self.folder(target, path)?;
-        let origin = target.origin.as_ref().map(|origin| origin.below(path));
+        let (root, origin) = self.folder(target, path)?;
         let Some(base) = self.target(root, origin)? else { return Ok(false) };
         if base.kustomization.is_component() {
             return Err(KustomizeError::new(format!("`{path}` is a component; name it under `components`")));
@@ -253,8 +265,7 @@ impl Builder<'_, '_> {
     }
 
     fn component(&mut self, target: &Target, path: &str, all: Accumulator) -> Result<Accumulator, KustomizeError> {
-        let root = self.folder(target, path)?;
-        let origin = target.origin.as_ref().map(|origin| origin.below(path));
+        let (root, origin) = self.folder(target, path)?;
         let Some(component) = self.target(root, origin)? else {
             return Err(KustomizeError::new(format!("`{path}` is no folder with a kustomization; correct the path")));
         };

@@ -29,7 +29,9 @@ pub(super) fn key_values(
         let pairs = lines(&content)
             .map_err(|error| error.in_file(&resolve(root, path).unwrap_or_default()).in_field(&field))?;
         for (key, value) in pairs {
-            add(key, value).map_err(|error| error.in_field(&field))?;
+            // The key isn't shown: a line without `=` is one, and may be a piece of a Secret.
+            let again = "a line has a key that was given before; remove one of them";
+            add(key, value).map_err(|_| KustomizeError::new(again).in_field(&field))?;
         }
     }
     for (index, literal) in args.literals.iter().enumerate() {
@@ -112,6 +114,21 @@ mod tests {
         for literal in ["a", "=b", ""] {
             assert!(split_literal(literal).is_err(), "{literal}");
         }
+    }
+
+    #[test]
+    fn a_line_without_a_key_is_not_shown_when_it_is_there_twice() {
+        use crate::render::limits::RenderLimits;
+        use crate::render::memory::MemoryTree;
+        use crate::render::recorder::Recorder;
+        let tree = MemoryTree::of([
+            ("kustomization.yaml", "secretGenerator: [{name: s, envs: [s.env]}]\n"),
+            ("s.env", "hunter2secret\nhunter2secret\n"),
+        ]);
+        let options = super::super::BuildOptions::default();
+        let built = super::super::build(&mut Recorder::new(&tree), "", &options, &RenderLimits::default());
+        let error = built.unwrap_err().to_string();
+        assert!(error.contains("envs[0]") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::error::KustomizeError;
+use super::BuildOptions;
+use super::error::{ErrorKind, KustomizeError};
 use crate::render::limits::RenderLimits;
 use crate::render::recorder::Recorder;
+use crate::render::remote::{self, MAX_REMOTES, Remote, RemoteFolder, is_remote};
 use crate::render::walk::{KUSTOMIZATIONS, join};
-use crate::render::{Entry, EntryKind};
+use crate::render::{Entry, EntryKind, Tree};
 
 /// Most symbolic links on the way to one file.
 const MAX_LINKS: usize = 40;
@@ -23,11 +25,15 @@ pub enum LoadRestriction {
     None,
 }
 
-/// Reads the files of one build.
+/// An entry, and the tree of the other repository that it is in, if it is in one.
+type InTree<'t> = (Entry, Option<&'t dyn Tree>);
+
+/// Reads the files of one build. Paths of [`RemoteFolder::path`] are in other repositories; what is read there is not
+/// recorded, for the commit stands in a file that is.
 pub struct Loader<'a, 't> {
     recorder: &'a mut Recorder<'t>,
     limits: &'a RenderLimits,
-    restriction: LoadRestriction,
+    options: &'a BuildOptions<'a>,
     files: usize,
     bytes: u64,
     /// Folders that were looked at, with their targets if they are links.
@@ -36,8 +42,8 @@ pub struct Loader<'a, 't> {
 
 impl<'a, 't> Loader<'a, 't> {
     /// A loader that has read nothing yet.
-    pub fn new(recorder: &'a mut Recorder<'t>, limits: &'a RenderLimits, restriction: LoadRestriction) -> Self {
-        Self { recorder, limits, restriction, files: 0, bytes: 0, links: BTreeMap::new() }
+    pub fn new(recorder: &'a mut Recorder<'t>, limits: &'a RenderLimits, options: &'a BuildOptions<'a>) -> Self {
+        Self { recorder, limits, options, files: 0, bytes: 0, links: BTreeMap::new() }
     }
 
     /// The bounds of the build.
@@ -72,15 +78,17 @@ impl<'a, 't> Loader<'a, 't> {
         }
         let mut file = resolve(root, path)?;
         for _ in 0..=MAX_LINKS {
-            let (folder, name) = file.rsplit_once('/').unwrap_or(("", &file));
-            file = join(&self.real_folder(folder)?, name);
-            let entry = self.recorder.lookup(&file)?;
-            if let Some(link) = entry.as_ref().filter(|entry| entry.kind == EntryKind::Link) {
+            if !remote::split_path(&file).is_some_and(|(_, inner)| inner.is_empty()) {
+                let (folder, name) = file.rsplit_once('/').unwrap_or(("", &file));
+                file = join(&self.real_folder(folder)?, name);
+            }
+            let found = self.lookup(&file)?;
+            if let Some(link) = found.as_ref().filter(|(entry, _)| entry.kind == EntryKind::Link) {
                 file = self.target(&file, link)?;
                 continue;
             }
             self.permit(root, &file)?;
-            let content = entry.map_or(Ok(None), |entry| self.read(&file, &entry))?;
+            let content = found.map_or(Ok(None), |found| self.read(&file, &found))?;
             return Ok((file, content));
         }
         Err(too_many_links(path))
@@ -89,7 +97,10 @@ impl<'a, 't> Loader<'a, 't> {
     /// Fails if the kustomization in `root` may not read `file`.
     fn permit(&self, root: &str, file: &str) -> Result<(), KustomizeError> {
         let below = root.is_empty() || file.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
-        if self.restriction == LoadRestriction::RootOnly && !below {
+        // As in kustomize, no option lets the files of another repository read more than theirs.
+        let restricted =
+            self.options.load_restriction == LoadRestriction::RootOnly || remote::split_path(root).is_some();
+        if restricted && !below {
             return Err(KustomizeError::new(format!(
                 "`{file}` is not in or below the kustomization's folder `{root}`; move it there, or make a base of the folder that it is in"
             )));
@@ -99,17 +110,18 @@ impl<'a, 't> Loader<'a, 't> {
 
     /// The folder that `folder` is once symbolic links on the way to it, and itself, are followed. It may be missing.
     pub fn real_folder(&mut self, folder: &str) -> Result<String, KustomizeError> {
-        let mut real = String::new();
-        let mut followed = 0;
+        let (repository, inner) =
+            remote::split_path(folder).map_or((String::new(), folder), |(remote, inner)| (remote.to_string(), inner));
         let parts = |path: &str| -> Vec<String> {
             path.rsplit('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
         };
-        let mut ahead = parts(folder);
+        let mut real = repository.clone();
+        let mut followed = 0;
+        let mut ahead = parts(inner);
         while let Some(part) = ahead.pop() {
             let at = join(&real, &part);
             if !self.links.contains_key(&at) {
-                let link = self.recorder.link(&at)?;
-                let target = link.map(|link| self.target(&at, &link)).transpose()?;
+                let target = self.link(&at)?.map(|link| self.target(&at, &link)).transpose()?;
                 self.links.insert(at.clone(), target);
             }
             match self.links.get(&at).cloned().flatten() {
@@ -117,18 +129,31 @@ impl<'a, 't> Loader<'a, 't> {
                 Some(_) if followed == MAX_LINKS => return Err(too_many_links(folder)),
                 Some(target) => {
                     followed += 1;
-                    ahead.extend(parts(&target));
-                    real.clear();
+                    ahead.extend(parts(target.strip_prefix(&repository).unwrap_or(&target)));
+                    real.clone_from(&repository);
                 }
             }
         }
         Ok(real)
     }
 
-    /// The path that the symbolic link at `path` leads to.
-    fn target(&self, path: &str, link: &Entry) -> Result<String, KustomizeError> {
-        let size = self.recorder.size(&link.id)?;
-        let bytes = if size > MAX_TARGET { Vec::new() } else { self.recorder.read(&link.id)? };
+    /// The symbolic link at `path`, if there is one.
+    fn link(&mut self, path: &str) -> Result<Option<InTree<'a>>, KustomizeError> {
+        if remote::split_path(path).is_none() {
+            return Ok(self.recorder.link(path)?.map(|entry| (entry, None)));
+        }
+        Ok(self.lookup(path)?.filter(|(entry, _)| entry.kind == EntryKind::Link))
+    }
+
+    /// The path that the symbolic link at `path` leads to, in the same repository.
+    fn target(&self, path: &str, link: &InTree<'a>) -> Result<String, KustomizeError> {
+        let (Entry { id, .. }, remote) = link;
+        let size = remote.map_or_else(|| self.recorder.size(id), |tree| tree.size(id))?;
+        let bytes = match remote {
+            _ if size > MAX_TARGET => Vec::new(),
+            None => self.recorder.read(id)?,
+            Some(tree) => tree.read(id)?,
+        };
         let target = String::from_utf8(bytes).unwrap_or_default();
         let (folder, _) = path.rsplit_once('/').unwrap_or(("", path));
         resolve(folder, &target).map_err(|_| {
@@ -138,9 +163,43 @@ impl<'a, 't> Loader<'a, 't> {
         })
     }
 
+    /// The folder of another repository that an entry of a kustomization names, as a path. An error that asks for its
+    /// commit, if that is not at hand.
+    pub fn remote_folder(&self, entry: &str) -> Result<RemoteFolder, KustomizeError> {
+        let found = RemoteFolder::parse(entry, &self.options.remote_bases);
+        let found = found.map_err(|error| KustomizeError::new(format!("this is a URL: {error}")))?;
+        self.remote_tree(&found.remote)?;
+        Ok(found)
+    }
+
+    fn remote_tree(&self, remote: &Remote) -> Result<&'a dyn Tree, KustomizeError> {
+        if let Some(tree) = self.options.remotes.get(remote) {
+            return Ok(tree);
+        }
+        if self.options.remotes.len() >= MAX_REMOTES {
+            let reason = format!(
+                "the build reads more than {MAX_REMOTES} commits of other repositories; put copies of some into the repository"
+            );
+            return Err(KustomizeError::new(reason));
+        }
+        let reason = format!("{remote} is not at hand; it is fetched");
+        Err(KustomizeError { kind: ErrorKind::Remote(Box::new(remote.clone())), ..KustomizeError::new(reason) })
+    }
+
+    /// What is at `path`.
+    fn lookup(&mut self, path: &str) -> Result<Option<InTree<'a>>, KustomizeError> {
+        match remote::split_path(path) {
+            None => Ok(self.recorder.lookup(path)?.map(|entry| (entry, None))),
+            Some((remote, path)) => {
+                let tree = self.remote_tree(&remote)?;
+                Ok(tree.lookup(path)?.map(|entry| (entry, Some(tree))))
+            }
+        }
+    }
+
     /// The content of what is at `file`. `None` if that is a folder.
-    fn read(&mut self, file: &str, entry: &Entry) -> Result<Option<Vec<u8>>, KustomizeError> {
-        let Entry { kind, id } = entry;
+    fn read(&mut self, file: &str, found: &InTree<'a>) -> Result<Option<Vec<u8>>, KustomizeError> {
+        let (Entry { kind, id }, remote) = found;
         match kind {
             EntryKind::File => {}
             EntryKind::Folder | EntryKind::Link => return Ok(None),
@@ -149,7 +208,7 @@ impl<'a, 't> Loader<'a, 't> {
                 return Err(KustomizeError::new(reason));
             }
         }
-        let size = self.recorder.size(id)?;
+        let size = remote.map_or_else(|| self.recorder.size(id), |tree| tree.size(id))?;
         if size > self.limits.max_file_size {
             let what = format!("`{file}` has {size} bytes, more than {}", self.limits.max_file_size);
             return Err(KustomizeError::limit(what, RenderLimits::MAX_FILE_SIZE));
@@ -164,7 +223,7 @@ impl<'a, 't> Loader<'a, 't> {
             let what = format!("the build reads more than {} bytes", self.limits.max_total_size);
             return Err(KustomizeError::limit(what, RenderLimits::MAX_TOTAL_SIZE));
         }
-        Ok(Some(self.recorder.read(id)?))
+        Ok(Some(remote.map_or_else(|| self.recorder.read(id), |tree| tree.read(id))?))
     }
 
     /// Whether there is a folder at `path`.
@@ -174,7 +233,7 @@ impl<'a, 't> Loader<'a, 't> {
         if self.kustomization(&path)?.is_some() {
             return Ok(true);
         }
-        Ok(self.recorder.lookup(&path)?.is_some_and(|entry| entry.kind == EntryKind::Folder))
+        Ok(self.lookup(&path)?.is_some_and(|(entry, _)| entry.kind == EntryKind::Folder))
     }
 
     /// Name and content of the kustomization file in `folder`, which is no link. `None` if there is none.
@@ -205,15 +264,8 @@ fn utf8(bytes: Vec<u8>) -> Result<String, KustomizeError> {
     String::from_utf8(bytes).map_err(|_| KustomizeError::new("the file is no UTF-8 text"))
 }
 
-/// Whether a path names something outside of the repository.
-pub(super) fn is_remote(path: &str) -> bool {
-    path.contains("://")
-        || ["git@", "git::", "github.com/", "github.com:", "gh:"].iter().any(|start| path.starts_with(start))
-        || path.contains("?ref=")
-}
-
-/// The path from the repository's root of what `path` means in the folder `root`.
-pub(super) fn resolve(root: &str, path: &str) -> Result<String, KustomizeError> {
+/// The path from the repository's root of what `path` means in the folder `root`. It stays in the repository of that.
+pub(in crate::render) fn resolve(root: &str, path: &str) -> Result<String, KustomizeError> {
     if path.is_empty() {
         return Err(KustomizeError::new("a path is empty; name a file or a folder, or remove the entry"));
     }
@@ -225,6 +277,7 @@ pub(super) fn resolve(root: &str, path: &str) -> Result<String, KustomizeError> 
     if path.contains('\0') {
         return Err(KustomizeError::new("a path has a NUL character in it; remove it"));
     }
+    let (remote, root) = remote::split_path(root).map_or((None, root), |(remote, root)| (Some(remote), root));
     let mut parts: Vec<&str> = root.split('/').filter(|part| !part.is_empty()).collect();
     for part in path.split('/') {
         match part {
@@ -236,12 +289,15 @@ pub(super) fn resolve(root: &str, path: &str) -> Result<String, KustomizeError> 
             part => parts.push(part),
         }
     }
-    Ok(parts.join("/"))
+    let path = parts.join("/");
+    Ok(remote.map_or_else(|| path.clone(), |remote| join(&remote.to_string(), &path)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const REMOTE: &str = "https://h/o/r?ref=0123456789012345678901234567890123456789/a";
 
     #[test]
     fn paths_stay_in_the_repository() {
@@ -254,19 +310,12 @@ mod tests {
             ("a", "/etc/passwd", None),
             ("a", "", None),
             ("a", "x\0y", None),
+            (REMOTE, "b/../c", Some("https://h/o/r?ref=0123456789012345678901234567890123456789/a/c")),
+            (REMOTE, "../", Some("https://h/o/r?ref=0123456789012345678901234567890123456789")),
+            (REMOTE, "../../x", None),
         ];
         for (root, path, expected) in cases {
             assert_eq!(resolve(root, path).ok().as_deref(), expected, "{root} {path}");
-        }
-    }
-
-    #[test]
-    fn remote_paths_are_told_apart() {
-        for path in ["https://x/y", "git@x:y", "github.com/a/b?ref=v1", "ssh://x", "git::https://x"] {
-            assert!(is_remote(path), "{path}");
-        }
-        for path in ["a/b", "../github.com/a", "a@b", "a:b"] {
-            assert!(!is_remote(path), "{path}");
         }
     }
 }

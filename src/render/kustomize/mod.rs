@@ -2,6 +2,7 @@
 
 use super::limits::RenderLimits;
 use super::recorder::Recorder;
+use super::remote::{RemoteBases, Remotes};
 
 mod accumulate;
 mod associative;
@@ -70,8 +71,8 @@ use overrides::Overrides;
 use schema::Schema;
 
 /// What a build depends on beside the tree.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BuildOptions {
+#[derive(Clone, Debug, Default)]
+pub struct BuildOptions<'t> {
     /// Which files kustomizations may read.
     pub load_restriction: LoadRestriction,
     /// What is changed in the kustomization that is built.
@@ -80,16 +81,20 @@ pub struct BuildOptions {
     pub order: Order,
     /// Whether all resources get the label that says who manages them.
     pub managed_by_label: bool,
+    /// Which other repositories may be built on.
+    pub remote_bases: RemoteBases,
+    /// The commits of them that are at hand.
+    pub remotes: Remotes<'t>,
 }
 
 /// Builds the kustomization in the folder `path`. Everything is read through `tree`.
 pub fn build(
     tree: &mut Recorder<'_>,
     path: &str,
-    options: &BuildOptions,
+    options: &BuildOptions<'_>,
     limits: &RenderLimits,
 ) -> Result<Vec<Resource>, KustomizeError> {
-    let loader = Loader::new(tree, limits, options.load_restriction);
+    let loader = Loader::new(tree, limits, options);
     let mut builder =
         Builder { loader, schema: Schema::built_in_shared(), schema_state: SchemaState::default(), open: Vec::new() };
     let root = builder.loader.real_folder(path)?;

@@ -3,7 +3,9 @@
 mod case;
 mod conformance;
 mod hostile;
+mod orders;
 mod ours;
 mod overlays;
 mod program;
+mod remote;
 mod shapes;

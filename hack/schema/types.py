@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Writes the table of the built-in types (src/sim/schema/types.txt) from the OpenAPI v3 documents of a kube-apiserver.
+
+usage: types.py https://127.0.0.1:PORT TOKEN FOLDER...      prints the table; types.sh starts a server and calls this
+
+The documents do not say which fields are pointers in Go, and so written even if they are empty; the sources of the modules
+k8s.io/api, k8s.io/apimachinery and k8s.io/apiextensions-apiserver in the FOLDERs do.
+"""
+import glob, json, os, re, ssl, sys, urllib.request
+
+SERVER, TOKEN, SOURCES = sys.argv[1], sys.argv[2], sys.argv[3:]
+TLS = ssl._create_unverified_context()
+# Groups that nobody puts in Git, and whose types are many.
+LEFT_OUT = {"apis/resource.k8s.io/v1", "apis/storagemigration.k8s.io/v1", "apis/flowcontrol.apiserver.k8s.io/v1",
+            "apis/certificates.k8s.io/v1", "apis/apiregistration.k8s.io/v1", "apis/node.k8s.io/v1"}
+SCALARS = {("string", None): "string", ("string", "byte"): "bytes", ("string", "date-time"): "time",
+           ("integer", "int32"): "int32", ("integer", "int64"): "int64", ("number", "double"): "number",
+           ("boolean", None): "bool"}
+# Types whose document says less than what the server does with them.
+SPECIAL = {"io.k8s.apimachinery.pkg.api.resource.Quantity": "quantity",
+           "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int-or-string",
+           "io.k8s.apimachinery.pkg.apis.meta.v1.Time": "time",
+           "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": "microtime",
+           "io.k8s.apimachinery.pkg.runtime.RawExtension": "raw"}
+KNOWN = {"description", "type", "format", "enum", "default", "allOf", "$ref", "items", "properties", "required",
+         "additionalProperties", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type",
+         "x-kubernetes-patch-strategy", "x-kubernetes-patch-merge-key", "x-kubernetes-group-version-kind",
+         "x-kubernetes-unions"}
+HEADER = """\
+# The built-in types of kube-apiserver {version}, as its OpenAPI v3 documents describe them. Made by hack/schema/types.sh; don't edit.
+#
+# A type: its name, then the kinds (group/version/kind) that it is the type of, or what it is if it has no fields. Its fields
+# follow, indented: name, type, and
+#   !            required: always written by the server
+#   *            written even if it is empty, if it was set (a pointer)
+#   =JSON        default
+#   atomic, granular, set, map:KEY,KEY   how lists and maps merge; a list that says nothing is atomic, a map granular
+#   merge:KEY, merge:    merged by that key, or as a set, by strategic merge patches;  replace, retain: their other strategies
+#   oneof:A|B    the values that it may have
+# A type is a scalar's name, a name with dots, [item], {{value}}, or `object` (any members)."""
+
+
+def go_structs():
+    """By type (as `core.v1.Container`): the fields that are pointers, and the types whose fields it takes in."""
+    structs = {}
+    for root in SOURCES:
+        for path in glob.glob(root + "/**/*.go", recursive=True):
+            package = ".".join(os.path.dirname(path).split(os.sep)[-2:])
+            if path.endswith("_test.go") or not re.fullmatch(r"[a-z]+\.v\d+", package):
+                continue
+            with open(path) as source:
+                text = source.read()
+            for name, body in re.findall(r"^type (\w+) struct \{\n(.*?)^\}", text, re.M | re.S):
+                pointers, inlined = set(), []
+                for kind, tag in re.findall(r"^\t(?:\w+[ \t]+)?(\S+)[ \t]+`.*?json:\"([^\"]*)\"", body, re.M):
+                    field = tag.split(",")[0]
+                    if not field:
+                        inlined.append(kind if "." in kind else package + "." + kind)
+                    elif kind.startswith("*"):
+                        pointers.add(field)
+                structs[package + "." + name] = (pointers, inlined)
+    return structs
+
+
+def pointers_of(name, structs):
+    # Package names that are imported under another one.
+    name = name.replace("metav1.", "meta.v1.").replace("v1.", "core.v1.", 1) if name.startswith("v1.") else name
+    pointers, inlined = structs.get(name, (set(), []))
+    return pointers.union(*(pointers_of(part, structs) for part in inlined))
+
+
+def get(path):
+    request = urllib.request.Request(SERVER + path, headers={"Authorization": "Bearer " + TOKEN})
+    with urllib.request.urlopen(request, context=TLS) as answer:
+        return json.load(answer)
+
+
+def short(name):
+    for long, brief in (("io.k8s.api.", ""), ("io.k8s.apimachinery.pkg.apis.", ""),
+                        ("io.k8s.apiextensions-apiserver.pkg.apis.", "")):
+        name = name.replace(long, brief)
+    return name
+
+
+def reference(schema):
+    found = schema.get("$ref") or (schema["allOf"][0]["$ref"] if len(schema.get("allOf", ())) == 1 else None)
+    return found and found.rsplit("/", 1)[1]
+
+
+def expression(schema, needed):
+    """The type of a field, an item or a value."""
+    unknown = set(schema) - KNOWN
+    if unknown:
+        raise SystemExit(f"{unknown}: nothing is known of these; the table's format must learn them")
+    name = reference(schema)
+    if name:
+        if name in SPECIAL:
+            return SPECIAL[name]
+        needed.append(name)
+        return short(name)
+    kind = schema.get("type")
+    if kind == "array" and "items" in schema:
+        return "[" + expression(schema["items"], needed) + "]"
+    if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return "{" + expression(schema["additionalProperties"], needed) + "}"
+    if kind == "object" and "properties" not in schema:
+        return "object"
+    if kind is None and not set(schema) - {"description"}:
+        return "json"
+    return SCALARS[kind, schema.get("format")]
+
+
+def marks(schema, required):
+    found = ["!"] if required else []
+    if "default" in schema:
+        found.append("=" + json.dumps(schema["default"], separators=(",", ":")))
+    keys = schema.get("x-kubernetes-list-map-keys")
+    kind = schema.get("x-kubernetes-list-type") if schema.get("type") == "array" else None
+    if kind and kind != "atomic":
+        found.append(kind + (":" + ",".join(keys) if keys else ""))
+    kind = schema.get("x-kubernetes-map-type")
+    if kind:
+        found.append(kind)
+    for strategy in schema.get("x-kubernetes-patch-strategy", "").split(","):
+        if strategy == "merge":
+            found.append("merge:" + schema.get("x-kubernetes-patch-merge-key", ""))
+        elif strategy:
+            found.append({"replace": "replace", "retainKeys": "retain"}[strategy])
+    if "enum" in schema:
+        found.append("oneof:" + "|".join(schema["enum"]))
+    return found
+
+
+def collect():
+    """All types by name, and the names of those that are kinds of objects."""
+    types, kinds = {}, {}
+    for path, place in get("/openapi/v3")["paths"].items():
+        if not re.fullmatch(r"api/v1|apis/[^/]+/v\d+", path) or path in LEFT_OUT:
+            continue
+        for name, schema in get(place["serverRelativeURL"]).get("components", {}).get("schemas", {}).items():
+            types[name] = schema
+            metadata = reference(schema.get("properties", {}).get("metadata", {}))
+            if metadata and metadata.endswith("meta.v1.ObjectMeta"):
+                kinds[name] = sorted("/".join((kind["group"], kind["version"], kind["kind"]))
+                                     for kind in schema.get("x-kubernetes-group-version-kind", ()))
+    return types, {name: found for name, found in kinds.items() if found}
+
+
+def main():
+    types, kinds = collect()
+    structs = go_structs()
+    print(HEADER.format(version=get("/version")["gitVersion"]))
+    waiting, blocks = sorted(kinds), {}
+    while waiting:
+        name = waiting.pop()
+        if name in blocks:
+            continue
+        schema = types[name]
+        if set(schema) - KNOWN:
+            raise SystemExit(f"{name}: {set(schema) - KNOWN}: the table's format must learn these")
+        head, lines = [short(name), *kinds.get(name, ())], []
+        if "properties" not in schema:
+            head.append(":" + expression(schema, waiting))
+        if schema.get("x-kubernetes-map-type"):
+            head.append(schema["x-kubernetes-map-type"])
+        pointers = pointers_of(short(name), structs)
+        for field, of in sorted(schema.get("properties", {}).items()):
+            required = field in schema.get("required", ())
+            pointer = ["*"] if field in pointers else []
+            lines.append(" ".join(["", field, expression(of, waiting), *pointer, *marks(of, required)]))
+        blocks[name] = "\n".join([" ".join(head), *lines])
+    for name in sorted(blocks, key=short):
+        print(blocks[name])
+
+
+main()
