@@ -236,12 +236,15 @@ impl Builder<'_, '_> {
 
     /// The folder of a kustomization that `target` builds on, which must not build on `target`, and the origin of what
     /// it has.
-    fn folder(&self, target: &Target, path: &str) -> Result<(String, Option<Origin>), KustomizeError> {
+    fn folder(&mut self, target: &Target, path: &str) -> Result<(String, Option<Origin>), KustomizeError> {
         let (root, origin) = if is_remote(path) {
             let found = self.loader.remote_folder(path)?;
-            (found.path(), target.origin.as_ref().map(|_| Origin::of_remote(&found)))
+            (self.loader.real_folder(&found.path())?, target.origin.as_ref().map(|_| Origin::of_remote(&found)))
         } else {
-            (resolve(&target.root, path)?, target.origin.as_ref().map(|origin| origin.below(path)))
+            (
+                self.loader.real_folder(&resolve(&target.root, path)?)?,
+                target.origin.as_ref().map(|origin| origin.below(path)),
+            )
         };
         let above = |open: &String| {
             root.is_empty() || *open == root || open.strip_prefix(&root).is_some_and(|rest| rest.starts_with('/'))

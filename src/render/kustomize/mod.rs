@@ -52,6 +52,7 @@ mod selector;
 mod shared;
 pub mod strategic_merge;
 mod structured;
+mod styled;
 pub mod value;
 pub mod value_add;
 mod var_references;
@@ -105,7 +106,8 @@ pub fn build(
         open: Vec::new(),
         namespaces: Vec::new(),
     };
-    let Some(mut target) = builder.target(path.to_owned(), None)? else {
+    let root = builder.loader.real_folder(path)?;
+    let Some(mut target) = builder.target(root, None)? else {
         return Err(KustomizeError::new(format!(
             "there is no kustomization in `{path}`; add a `kustomization.yaml`, or correct the path"
         )));

@@ -79,8 +79,7 @@ impl ApiServer {
     fn apply(&mut self, call: &Call<'_>, request: &Request, options: &Options, force: bool) -> Result<Answer, Status> {
         let key = call.key().ok_or_else(Status::method_not_allowed)?;
         let body = decode::yaml_to_json(request.body())?;
-        let config: Value =
-            serde_json::from_slice(&body).map_err(|error| Status::bad_request(error.to_string()))?;
+        let config: Value = serde_json::from_slice(&body).map_err(|error| Status::bad_request(error.to_string()))?;
         if meta::get(&config, "managedFields")
             .is_some_and(|entries| entries.as_array().is_none_or(|list| !list.is_empty()))
         {
