@@ -76,6 +76,23 @@ fn step(path: &mut String, name: &str) {
     path.push_str(name);
 }
 
+/// Writes whole numbers without a fraction, as the server does.
+pub(super) fn numbers(value: &mut Value) {
+    /// Up to here a floating point number tells all integers apart.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Object(members) => members.values_mut().for_each(numbers),
+        Value::Array(items) => items.iter_mut().for_each(numbers),
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT);
+            if let Some(whole) = float.and_then(|float| format!("{float:.0}").parse::<i64>().ok()) {
+                *value = whole.into();
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Writes the metadata of embedded resources as the server does.
 pub(super) fn embedded(node: &Node, value: &mut Value) {
     if node.embedded {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{ListKind, custom, normal};
 
 /// Deepest nesting of a schema.
-const MAX_DEPTH: usize = 200;
+const MAX_DEPTH: usize = 64;
 
 /// A schema that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,9 +123,10 @@ impl Structural {
         custom::prune(&self.root, object)
     }
 
-    /// Writes the metadata of the object and of the resources embedded in it as the server does; an empty list of managed fields
-    /// means nothing here.
+    /// Writes numbers, the metadata of the object and that of the resources embedded in it as the server does; an empty list of
+    /// managed fields means nothing here.
     pub fn normalize(&self, object: &mut Value) {
+        custom::numbers(object);
         normal::metadata(object);
         custom::embedded(&self.root, object);
     }

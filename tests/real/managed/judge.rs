@@ -84,18 +84,24 @@ pub(super) fn judge_apply(
             if mine.to_string() == message && causes == theirs { Ok("conflict") } else { Err(format!("mine {mine}")) }
         }
         (500 | 400, Err(ApplyError::Internal(mine) | ApplyError::BadRequest(mine))) => {
-            // Of several errors the server tells them in no order.
-            let lines = |text: &str| {
-                let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-                lines.sort();
-                lines
-            };
-            if lines(&mine) == lines(message) { Ok("refused") } else { Err(format!("mine {mine}")) }
+            // The server goes through maps in no order, and stops at the first unknown field of one.
+            let (mine_said, theirs_said) = (errors(&mine), errors(message));
+            let known = theirs_said.1.iter().all(|error| mine_said.1.contains(error));
+            if mine_said.0 == theirs_said.0 && known { Ok("refused") } else { Err(format!("mine {mine}")) }
         }
         (403 | 422, _) => Ok("invalid"),
         (409, _) if !message.starts_with("Apply failed") => Ok("invalid"),
         (_, mine) => Err(format!("mine {mine:?}")),
     }
+}
+
+/// What a message is about, and the errors that it lists.
+fn errors(message: &str) -> (&str, Vec<&str>) {
+    let (about, list) = message.split_once("): ").unwrap_or(("", message));
+    (
+        about,
+        list.strip_prefix("errors:").unwrap_or(list).lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
+    )
 }
 
 /// The object as the server reads it.
