@@ -55,8 +55,12 @@ pub fn json_body(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, Status> {
 /// YAML as JSON text.
 pub fn yaml_to_json(body: &[u8]) -> Result<Vec<u8>, Status> {
     let text = std::str::from_utf8(body).map_err(|error| Status::bad_request(error.to_string()))?;
-    let value: Value =
-        serde_saphyr::from_str(text).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
+    let mut options = serde_saphyr::Options::default();
+    // Of a key that is there twice the last one counts.
+    options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::LastWins;
+    options.with_snippet = false;
+    let value: Value = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Status::bad_request(format!("error encoding patch: {error}")))?;
     // A JSON value can always be written.
     Ok(serde_json::to_vec(&value).unwrap_or_default())
 }

@@ -104,7 +104,7 @@ impl ApiServer {
     }
 
     /// Reads the object that a request carries.
-    fn read(
+    pub(super) fn read(
         &self,
         call: &Call<'_>,
         request: &Request,
@@ -194,6 +194,7 @@ impl ApiServer {
         if self.store.get(&table, &key).is_some() {
             return Err(Status::already_exists(&call.resource, &name));
         }
+        self.assign_addresses(call, &name, &mut object, None, dry_run)?;
         let stored = if dry_run {
             Stored::transient(&strip(object)).into()
         } else {
@@ -236,6 +237,7 @@ impl ApiServer {
         call.check(&new, &mut errors);
         (call.kind.validate_update)(&new, old, &mut errors);
         self.refuse(call, &name, &errors)?;
+        self.assign_addresses(call, &name, &mut new, Some(old), options.dry_run)?;
         self.keep(call, old, new, options.dry_run)
     }
 
@@ -274,6 +276,26 @@ impl ApiServer {
             [] => Ok(()),
             errors => Err(Status::invalid(&call.resource.group, &call.resource.kind, name, errors)),
         }
+    }
+
+    /// Gives a Service its addresses and ports.
+    fn assign_addresses(
+        &mut self,
+        call: &Call<'_>,
+        name: &str,
+        object: &mut Value,
+        old: Option<&Value>,
+        dry_run: bool,
+    ) -> Result<(), Status> {
+        if call.resource.qualified() != "services" {
+            return Ok(());
+        }
+        if dry_run {
+            let errors = self.addresses.clone().assign(object, old);
+            return self.refuse(call, name, &errors);
+        }
+        let errors = self.addresses.assign(object, old);
+        self.refuse(call, name, &errors)
     }
 
     /// Nothing is made in a namespace that is not there, or on its way out.
