@@ -24,7 +24,7 @@ use driftless::engine::status::ApplicationStatus;
 use driftless::engine::time::{Now, Timestamp};
 use driftless::engine::tracking::instance_name;
 use driftless::render::memory::MemoryTree;
-use driftless::render::{RenderLimits, render, unchanged};
+use driftless::render::{RenderContext, render, unchanged};
 use serde_json::{Value, json};
 
 /// Samples of which the median is told.
@@ -275,21 +275,21 @@ fn rendering() {
         tree.put(&format!("app/{index:03}.yaml"), driftless::render::EntryKind::File, text);
     }
     let source = Source { path: Some("app".into()), ..Source::default() };
-    let limits = RenderLimits::default();
+    let context = RenderContext::default();
     let what = format!("render a folder of {OBJECTS} manifests");
     measure(&what, || {
-        black_box(render(&tree, &source, &limits).unwrap());
+        black_box(render(&tree, &source, &context).unwrap());
     });
     measure(&format!("{what}, with canonical form and hashes"), || {
-        black_box(desired(&tree, &source, &limits));
+        black_box(desired(&tree, &source, &context));
     });
-    let inputs: RenderInputs = render(&tree, &source, &limits).unwrap().inputs;
+    let inputs: RenderInputs = render(&tree, &source, &context).unwrap().inputs;
     measure(&format!("see that a folder of {OBJECTS} manifests is unchanged"), || {
         assert!(black_box(unchanged(&tree, &inputs).unwrap()));
     });
 }
 
-fn desired(tree: &MemoryTree, source: &Source, limits: &RenderLimits) -> Desired {
+fn desired(tree: &MemoryTree, source: &Source, rendering: &RenderContext<'_>) -> Desired {
     let app = app_key(0);
     let context = DesireContext {
         app: &app,
@@ -299,7 +299,7 @@ fn desired(tree: &MemoryTree, source: &Source, limits: &RenderLimits) -> Desired
         scopes: &|_| Some(Scope::Namespaced),
         hash_key: &KEY,
     };
-    let desired = desire(render(tree, source, limits).unwrap().manifests, &context).unwrap();
+    let desired = desire(render(tree, source, rendering).unwrap().manifests, &context).unwrap();
     assert_eq!(desired.set.objects.len(), OBJECTS as usize);
     desired
 }

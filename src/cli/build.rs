@@ -9,11 +9,15 @@ use clap::{Args, ValueEnum};
 
 use super::disk::DiskTree;
 use super::error::CommandError;
+use super::helm::{HelmProgram, Scratch};
 use super::output;
 use crate::engine::revision::resolve;
 use crate::git::{GitLimits, Mirrors};
-use crate::render::kustomize::{self, BuildOptions, LoadRestriction, Order};
+use crate::render::kustomize::{self, BuildOptions, KustomizeError, Order};
+use crate::render::remote::{Need, RemoteBases};
 use crate::render::{Recorder, RenderLimits, Tree};
+use crate::runtime::remotes::with_remotes;
+use crate::runtime::settings::LoadRestrictor;
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
@@ -22,13 +26,19 @@ pub(super) struct Build {
     folder: PathBuf,
     /// Which files kustomizations may read
     #[arg(long, value_name = "RESTRICTION", default_value = "LoadRestrictionsRootOnly")]
-    load_restrictor: Restrictor,
-    /// Let kustomizations render Helm charts
+    load_restrictor: LoadRestrictor,
+    /// Let kustomizations render Helm charts that are in the repository, by calling the helm program
     #[arg(long)]
     enable_helm: bool,
+    /// The program that renders Helm charts
+    #[arg(long, value_name = "PROGRAM", default_value = "helm", requires = "enable_helm")]
+    helm_command: String,
     /// Order of the output, if the kustomization names none
     #[arg(long, value_name = "ORDER", default_value = "legacy")]
     reorder: Reorder,
+    /// Git repositories that kustomizations may build on: URLs with commas between, each for all below it
+    #[arg(long, value_name = "URLS")]
+    kustomize_remote_bases: Option<RemoteBases>,
     /// Give all resources the label app.kubernetes.io/managed-by
     #[arg(long)]
     enable_managedby_label: bool,
@@ -47,17 +57,6 @@ pub(super) struct Build {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "verbatim")]
-enum Restrictor {
-    /// Those in their own folder and below
-    #[value(name = "LoadRestrictionsRootOnly")]
-    RootOnly,
-    /// All in the repository
-    #[value(name = "LoadRestrictionsNone")]
-    None,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Reorder {
     /// By kind, so that what others need comes first
     Legacy,
@@ -68,16 +67,15 @@ enum Reorder {
 impl Build {
     /// Prints what the kustomization renders to.
     pub(super) fn run(self) -> Result<ExitCode, CommandError> {
-        if self.enable_helm {
-            return Err(CommandError::usage("--enable-helm: Helm charts can't be rendered yet"));
-        }
+        let cache = Scratch::new().map_err(CommandError::failure)?;
+        let mirrors = Mirrors::new(cache.0.clone(), GitLimits::default());
         let resources = match &self.git {
-            Some(url) => self.build_git(url)?,
+            Some(url) => self.build_git(url, &mirrors)?,
             None => {
                 let (tree, path) = DiskTree::around(&self.folder).map_err(|error| {
                     CommandError::failure(format_args!("{} can't be built: {error}", self.folder.display()))
                 })?;
-                self.build(&tree, &path)?
+                self.build(&tree, &path, &mirrors)?
             }
         };
         match &self.output {
@@ -87,56 +85,48 @@ impl Build {
         }
     }
 
-    fn build(&self, tree: &dyn Tree, path: &str) -> Result<Vec<kustomize::Resource>, CommandError> {
-        let load_restriction = match self.load_restrictor {
-            Restrictor::RootOnly => LoadRestriction::RootOnly,
-            Restrictor::None => LoadRestriction::None,
-        };
+    fn build(&self, tree: &dyn Tree, path: &str, mirrors: &Mirrors) -> Result<Vec<kustomize::Resource>, CommandError> {
         let options = BuildOptions {
-            load_restriction,
+            load_restriction: self.load_restrictor.into(),
             order: match self.reorder {
                 Reorder::Legacy => Order::Legacy,
                 Reorder::None => Order::Fifo,
             },
             managed_by_label: self.enable_managedby_label,
+            remote_bases: self.kustomize_remote_bases.clone().unwrap_or_default(),
             ..BuildOptions::default()
         };
-        kustomize::build(&mut Recorder::new(tree), path, &options, &RenderLimits::default())
-            .map_err(CommandError::failure)
+        let cancel = AtomicBool::new(false);
+        let helm = self.enable_helm.then(|| HelmProgram::find(&self.helm_command)).transpose();
+        let mut helm = helm.map_err(CommandError::failure)?;
+        let build = |options: &BuildOptions<'_>| {
+            kustomize::build(&mut Recorder::new(tree), path, options, &RenderLimits::default())
+        };
+        let built = with_remotes(
+            |remotes| {
+                let options = BuildOptions { remotes, ..options.clone() };
+                match &mut helm {
+                    Some(helm) => helm.with(&options, build),
+                    None => build(&options),
+                }
+            },
+            KustomizeError::need,
+            |Need { remote, place }| {
+                let opened = mirrors.open(&remote.clone_url(), None, &remote.revision, None, &cancel);
+                opened.map_err(|error| KustomizeError::new(format!("{place}{}", error.message)))
+            },
+        );
+        built.map_err(CommandError::failure)
     }
 
-    fn build_git(&self, url: &str) -> Result<Vec<kustomize::Resource>, CommandError> {
-        let cache = Cache::new()?;
-        let mirrors = Mirrors::new(cache.0.clone(), GitLimits::default());
+    fn build_git(&self, url: &str, mirrors: &Mirrors) -> Result<Vec<kustomize::Resource>, CommandError> {
         let cancel = AtomicBool::new(false);
         let refs = mirrors.list_refs(url, None, &cancel).map_err(|error| CommandError::failure(error.message))?;
         let found = resolve(&refs, &self.revision).map_err(CommandError::failure)?;
         let tree = mirrors
             .open(url, None, &found.revision, found.reference.as_deref(), &cancel)
             .map_err(|error| CommandError::failure(error.message))?;
-        self.build(&tree, self.path.trim_matches('/'))
-    }
-}
-
-/// A folder for the clone of a repository, which goes when it is no longer needed.
-struct Cache(PathBuf);
-
-impl Cache {
-    fn new() -> Result<Self, CommandError> {
-        let path =
-            std::env::temp_dir().join(format!("driftless-build-{}-{:08x}", std::process::id(), rand::random::<u32>()));
-        // Others on the machine may not be allowed to read the repository.
-        let mut folder = fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-        folder.create(&path).map_err(|error| CommandError::failure(format_args!("{}: {error}", path.display())))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Cache {
-    fn drop(&mut self) {
-        // What stays is in the folder for temporary files.
-        let _ = fs::remove_dir_all(&self.0);
+        self.build(&tree, self.path.trim_matches('/'), mirrors)
     }
 }
 

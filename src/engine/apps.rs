@@ -172,9 +172,10 @@ impl Plan {
             .map_err(|error| format!("spec.syncPolicy.retry: {error}"))?;
         let repo = repo_key(&source.repo_url).map_err(|error| format!("spec.source.repoURL: {error}"))?;
         let namespace: Arc<str> = spec.destination.namespace.clone().unwrap_or_default().into();
-        let hash = hash_of(&serde_json::json!({ "source": source, "namespace": &*namespace }));
+        let project: Arc<str> = spec.project.as_str().into();
+        let hash = hash_of(&serde_json::json!({ "source": source, "namespace": &*namespace, "project": &*project }));
         let automated = policy.automated.filter(|automated| automated.enabled != Some(false));
-        Ok(Self { repo, source: Arc::new(source), namespace, hash, automated, options })
+        Ok(Self { repo, source: Arc::new(source), namespace, project, hash, automated, options })
     }
 
     /// `targetRevision`; `HEAD` if empty.

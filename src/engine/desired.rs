@@ -108,6 +108,9 @@ pub struct RenderInputs {
     /// What rendered it, by Argo CD's name for it: `Directory`, `Kustomize`.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub renderer: Option<Arc<str>>,
+    /// Variables of Argo CD's build environment that were used, with what they stood for.
+    #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// What a set is made for.

@@ -122,6 +122,8 @@ pub struct Render {
     pub source: Source,
     /// Namespace of the objects that name none.
     pub namespace: Arc<str>,
+    /// Argo CD project.
+    pub project: Arc<str>,
     /// Commit.
     pub revision: Revision,
     /// Full name of the ref that named the commit, from which it can be fetched; `None`: only by its id.
@@ -161,6 +163,8 @@ pub struct ManifestRef {
     pub source: Arc<Source>,
     /// Namespace of the objects that name none.
     pub namespace: Arc<str>,
+    /// Argo CD project.
+    pub project: Arc<str>,
     /// Commit.
     pub revision: Revision,
 }

@@ -279,6 +279,7 @@ impl App {
             repo: plan.repo.clone(),
             source: plan.source.clone(),
             namespace: plan.namespace.clone(),
+            project: plan.project.clone(),
             revision: self.record.revision.clone()?,
         })
     }

@@ -156,6 +156,7 @@ impl Engine {
             repo: plan.repo.clone(),
             source: (*plan.source).clone(),
             namespace: plan.namespace.clone(),
+            project: plan.project.clone(),
             revision: target.clone(),
             reference: app.reference.clone(),
             previous: previous.flatten(),

@@ -42,7 +42,9 @@ pub(super) struct Plan {
     pub source: Arc<Source>,
     /// Namespace of the objects that name none.
     pub namespace: Arc<str>,
-    /// Hash of source and destination: what a revision is rendered with.
+    /// Argo CD project.
+    pub project: Arc<str>,
+    /// Hash of source, destination and project: what a revision is rendered with.
     pub hash: Hash,
     /// Automated sync, where it is on.
     pub automated: Option<Automated>,

@@ -7,7 +7,10 @@ use super::manifest::Collector;
 use super::parse::{self, ParseError};
 use super::recorder::Recorder;
 use super::walk::{Filter, Found, join};
-use super::{EntryKind, Renderer, content, invalid_spec, limit, missing_path, unreadable, walk_failure};
+use super::{
+    EntryKind, RenderContext, RenderError, Renderer, content, invalid_spec, limit, missing_path, unreadable,
+    walk_failure,
+};
 use crate::engine::application::{Directory as Options, Source};
 use crate::engine::desired::{Manifest, Origin};
 use crate::engine::event::RenderFailure;
@@ -33,8 +36,9 @@ impl Renderer for Directory {
         tree: &mut Recorder<'_>,
         path: &str,
         source: &Source,
-        limits: &RenderLimits,
-    ) -> Result<Vec<Manifest>, RenderFailure> {
+        context: &RenderContext<'_>,
+    ) -> Result<Vec<Manifest>, RenderError> {
+        let limits = &context.options.limits;
         let filter = filter(source.directory.as_ref())?;
         let found = tree.select(path, &filter, limits).map_err(|error| walk_failure(error, path, limits))?;
         let found = found.ok_or_else(|| missing_path(path))?;

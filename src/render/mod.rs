@@ -15,19 +15,28 @@ use crate::engine::redact::truncate;
 
 pub mod directory;
 mod documents;
+pub mod environment;
 pub mod glob;
+pub mod helm;
 pub mod kustomize;
 pub mod limits;
 mod manifest;
 pub mod memory;
 mod parse;
 pub mod recorder;
+pub mod remote;
+mod source_files;
 pub mod walk;
 
 pub use limits::RenderLimits;
 pub use recorder::{Recorder, unchanged};
 
-use walk::{Filter, Tool, WalkError, is_override, tool};
+use environment::Environment;
+use kustomize::{LoadRestriction, Order};
+use remote::{Need, RemoteBases, Remotes};
+
+use source_files::Merged;
+use walk::{Filter, Found, Tool, WalkError, tool};
 
 /// The repository at one commit. Paths are relative to its root, separated by `/`, without `.` and `..` parts; the root
 /// is the empty path. Symbolic links are entries of kind [`EntryKind::Link`] and never followed.
@@ -84,7 +93,59 @@ pub struct Rendering {
 }
 
 /// Result of a render.
-pub type RenderResult = Result<Rendering, RenderFailure>;
+pub type RenderResult = Result<Rendering, RenderError>;
+
+/// Why a rendering has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RenderError {
+    /// It has none.
+    Failed(RenderFailure),
+    /// It has none yet: the commit is to be put into [`RenderContext::remotes`].
+    Needs(Box<Need>),
+}
+
+impl From<RenderFailure> for RenderError {
+    fn from(failure: RenderFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl RenderError {
+    /// The failure, for those who can't fetch anything.
+    pub fn into_failure(self) -> RenderFailure {
+        match self {
+            Self::Failed(failure) => failure,
+            Self::Needs(need) => {
+                unreadable(TreeError { message: format!("{}{} is not at hand", need.place, need.remote) })
+            }
+        }
+    }
+}
+
+/// How the agent renders, by its settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RenderOptions {
+    /// Bounds.
+    pub limits: RenderLimits,
+    /// Which files kustomizations may read.
+    pub load_restriction: LoadRestriction,
+    /// Order of what a kustomization makes, if it names none. Flux builds with the legacy order as well, and without
+    /// [`Self::load_restriction`].
+    pub order: Order,
+    /// Which other repositories kustomizations may build on.
+    pub remote_bases: RemoteBases,
+}
+
+/// What a rendering depends on beside the tree and the source.
+#[derive(Clone, Debug, Default)]
+pub struct RenderContext<'t> {
+    /// Settings.
+    pub options: RenderOptions,
+    /// The application.
+    pub environment: Environment,
+    /// The commits of other repositories that are at hand.
+    pub remotes: Remotes<'t>,
+}
 
 /// One way to make manifests of a folder.
 pub trait Renderer: Sync {
@@ -98,8 +159,8 @@ pub trait Renderer: Sync {
         tree: &mut Recorder<'_>,
         path: &str,
         source: &Source,
-        limits: &RenderLimits,
-    ) -> Result<Vec<Manifest>, RenderFailure>;
+        context: &RenderContext<'_>,
+    ) -> Result<Vec<Manifest>, RenderError>;
 }
 
 /// All renderers.
@@ -107,24 +168,35 @@ const RENDERERS: [&dyn Renderer; 2] = [&directory::Directory, &kustomize::Kustom
 
 /// Renders `source` at one commit. The repository and the revision of the source are the caller's: `tree` is what they
 /// stand for.
-pub fn render(tree: &dyn Tree, source: &Source, limits: &RenderLimits) -> RenderResult {
+pub fn render(tree: &dyn Tree, source: &Source, context: &RenderContext<'_>) -> RenderResult {
     let path = source_path(source)?;
     let mut recorder = Recorder::new(tree);
-    let renderer = detect(tree, &mut recorder, &path, source, limits)?;
-    let manifests = renderer.render(&mut recorder, &path, source, limits)?;
-    Ok(Rendering { manifests, inputs: recorder.finish(options(source), renderer.name()) })
+    let (merged, markers) = merged(tree, &mut recorder, &path, source, context)?;
+    let rendered = pick(&merged.source, &path, &markers).map_err(RenderError::from).and_then(|renderer| {
+        let manifests = renderer.render(&mut recorder, &path, &merged.source, context)?;
+        Ok((renderer, manifests))
+    });
+    let (renderer, manifests) = rendered.map_err(|error| merged.blame(error))?;
+    Ok(Rendering { manifests, inputs: recorder.finish(options(source, &context.options), renderer.name()) })
 }
 
-/// Hash over what a rendering depends on beside the tree: the options of the source, and the renderers with their
-/// versions. [`render`] puts it into [`RenderInputs::options`].
-pub fn options(source: &Source) -> Hash {
+/// Hash over what a rendering depends on beside the tree: the options of the source, the settings that give another result
+/// (bounds only give errors), and the renderers with their versions. [`render`] puts it into [`RenderInputs::options`].
+///
+/// Other repositories are in it by the settings alone: their commits stand in the files that were read.
+pub fn options(source: &Source, options: &RenderOptions) -> Hash {
     // What of the source says which tree it is goes in through the ids that were read.
     let mut source = source.clone();
     source.repo_url.clear();
     source.target_revision = None;
     let renderers: Vec<_> = RENDERERS.iter().map(|renderer| (renderer.name(), renderer.version())).collect();
     let mut text = Vec::new();
-    canonical(&json!({"source": source, "renderers": renderers}), &mut text);
+    let settings = json!({
+        "unrestricted": options.load_restriction == LoadRestriction::None,
+        "fifo": options.order == Order::Fifo,
+        "remoteBases": options.remote_bases.urls(),
+    });
+    canonical(&json!({"source": source, "renderers": renderers, "settings": settings}), &mut text);
     Hash::of(&text)
 }
 
@@ -145,33 +217,41 @@ fn source_path(source: &Source) -> Result<String, RenderFailure> {
     Ok(parts.join("/"))
 }
 
-/// Picks the renderer as Argo CD does: by an explicit block of the source, else by a `Chart.yaml`, else by a
-/// kustomization, else plain manifests. What Driftless has no renderer for is refused by name.
-fn detect(
+/// The source with what files in its folder change in it, and the files that tell the tool, if no block of it does.
+fn merged(
     tree: &dyn Tree,
     recorder: &mut Recorder<'_>,
     path: &str,
     source: &Source,
-    limits: &RenderLimits,
-) -> Result<&'static dyn Renderer, RenderFailure> {
+    context: &RenderContext<'_>,
+) -> Result<(Merged, Vec<Found>), RenderFailure> {
+    let (limits, application) = (&context.options.limits, &*context.environment.name);
+    let mut select = |tools| {
+        let filter = Filter::Markers { tools, application: application.to_owned() };
+        let markers = recorder.select(path, &filter, limits);
+        markers.map_err(|error| walk_failure(error, path, limits))?.ok_or_else(|| explain_missing(tree, path))
+    };
+    let undetected = |source: &Source| source.directory.is_none() && source.kustomize.is_none();
+    let tools = undetected(source);
+    let mut markers = select(tools)?;
+    let merged = Merged::of(tree, path, source, (&markers, application), limits)?;
+    if !undetected(&merged.source) {
+        markers.clear();
+    } else if !tools {
+        markers = select(true)?;
+    }
+    Ok((merged, markers))
+}
+
+/// Picks the renderer as Argo CD does: by an explicit block of the source, else by a `Chart.yaml`, else by a
+/// kustomization, else plain manifests. What Driftless has no renderer for is refused by name.
+fn pick(source: &Source, path: &str, markers: &[Found]) -> Result<&'static dyn Renderer, RenderFailure> {
     explicit(source)?;
-    let tools = source.directory.is_none() && source.kustomize.is_none();
-    let markers = recorder
-        .select(path, &Filter::Markers { tools }, limits)
-        .map_err(|error| walk_failure(error, path, limits))?
-        .ok_or_else(|| explain_missing(tree, path))?;
-    for marker in &markers {
-        let file = walk::join(path, &marker.relative);
-        if is_override(&marker.relative) {
-            return Err(invalid_spec(format!(
-                "`{file}` overrides parts of the source, which Driftless doesn't support yet; put its content into spec.source and remove it"
-            )));
-        }
-        if tool(&marker.relative) == Some(Tool::Helm) {
-            return Err(invalid_spec(format!(
-                "`{file}` needs the Helm renderer, which Driftless doesn't have yet; commit the rendered manifests, or set spec.source.directory to read the folder as plain manifests"
-            )));
-        }
+    if let Some(chart) = markers.iter().find(|marker| tool(&marker.relative) == Some(Tool::Helm)) {
+        let file = walk::join(path, &chart.relative);
+        return Err(invalid_spec(format!(
+            "`{file}` needs the Helm renderer, which Driftless doesn't have yet; commit the rendered manifests, or set spec.source.directory to read the folder as plain manifests"
+        )));
     }
     let kustomization = markers.iter().any(|marker| tool(&marker.relative) == Some(Tool::Kustomize));
     if source.kustomize.is_some() || kustomization {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::environment::{Environment, Used};
 use super::limits::RenderLimits;
 use super::walk::{Filter, Found, WalkError, WalkLimits, digest, kind_letter, walk};
 use super::{Entry, EntryKind, Tree, TreeError};
@@ -16,12 +17,13 @@ const MAX_DEPTH: usize = 256;
 pub struct Recorder<'t> {
     tree: &'t dyn Tree,
     reads: BTreeMap<Arc<str>, Option<Arc<str>>>,
+    environment: Used,
 }
 
 impl<'t> Recorder<'t> {
     /// A recorder that has seen nothing yet.
     pub fn new(tree: &'t dyn Tree) -> Self {
-        Self { tree, reads: BTreeMap::new() }
+        Self { tree, reads: BTreeMap::new(), environment: Used::new() }
     }
 
     /// What is at `path`. Of a folder, everything below it is taken to be used: to ask which files are there, select.
@@ -49,6 +51,11 @@ impl<'t> Recorder<'t> {
         Ok(Some(found))
     }
 
+    /// The entries of the folder `path`, which was looked up. Not recorded: its id says them.
+    pub fn list(&self, path: &str) -> Result<Vec<(Arc<str>, Entry)>, TreeError> {
+        self.tree.list(path)
+    }
+
     /// Size of the blob `id`, which came from a look-up.
     pub fn size(&self, id: &str) -> Result<u64, TreeError> {
         self.tree.size(id)
@@ -59,15 +66,22 @@ impl<'t> Recorder<'t> {
         self.tree.read(id)
     }
 
+    /// A text with the variables of the build environment replaced.
+    pub fn expand(&mut self, text: &str, environment: &Environment) -> String {
+        environment.expand(text, &mut self.environment)
+    }
+
     /// Everything that was looked up, with the hash of what else went in.
     pub fn finish(self, options: Hash, renderer: &str) -> RenderInputs {
         let reads = self.reads.into_iter().collect();
-        RenderInputs { options: Some(options), reads, kinds: Vec::new(), renderer: Some(renderer.into()) }
+        let environment = self.environment.into_iter().collect();
+        RenderInputs { options: Some(options), reads, kinds: Vec::new(), renderer: Some(renderer.into()), environment }
     }
 }
 
 /// Whether `tree` answers every look-up of `inputs` as the tree did that was rendered. A folder that is the same object
-/// costs one look-up, however much is below it. What is in [`RenderInputs::options`] is the caller's to compare.
+/// costs one look-up, however much is below it. [`RenderInputs::options`] and [`RenderInputs::environment`] are the
+/// caller's to compare.
 pub fn unchanged(tree: &dyn Tree, inputs: &RenderInputs) -> Result<bool, TreeError> {
     for (query, then) in &inputs.reads {
         let same = match query.split_once('\0') {

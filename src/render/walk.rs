@@ -16,6 +16,8 @@ pub enum Filter {
     Markers {
         /// Whether the tool is still to be detected.
         tools: bool,
+        /// Name of the application.
+        application: String,
     },
     /// Files that Argo CD reads as manifests. `exclude` wins over `include`.
     Manifests {
@@ -72,7 +74,7 @@ impl Filter {
     /// by NUL, which neither a path nor a [`Glob`] contains.
     pub(super) fn text(&self) -> String {
         match self {
-            Self::Markers { tools } => format!("markers\0{}", u8::from(*tools)),
+            Self::Markers { tools, application } => format!("markers\0{}\0{application}", u8::from(*tools)),
             Self::Manifests { recurse, include, exclude } => {
                 let pattern =
                     |glob: &Option<Glob>| glob.as_ref().map_or_else(String::new, |glob| glob.as_str().to_owned());
@@ -90,7 +92,9 @@ impl Filter {
         };
         let pattern = |part: &str| if part.is_empty() { Some(None) } else { Glob::new(part).ok().map(Some) };
         match *text.split('\0').collect::<Vec<_>>().as_slice() {
-            ["markers", tools] => Some(Self::Markers { tools: flag(tools)? }),
+            ["markers", tools, application] => {
+                Some(Self::Markers { tools: flag(tools)?, application: application.to_owned() })
+            }
             ["manifests", recurse, include, exclude] => Some(Self::Manifests {
                 recurse: flag(recurse)?,
                 include: pattern(include)?,
@@ -106,8 +110,8 @@ impl Filter {
 
     fn selects(&self, relative: &str, kind: EntryKind) -> bool {
         match self {
-            Self::Markers { tools } => {
-                let named = is_override(relative) || *tools && tool(relative).is_some();
+            Self::Markers { tools, application } => {
+                let named = is_override(relative, application) || *tools && tool(relative).is_some();
                 named && matches!(kind, EntryKind::File | EntryKind::Link)
             }
             Self::Manifests { recurse, include, exclude } => match kind {
@@ -148,10 +152,12 @@ pub(super) fn tool(name: &str) -> Option<Tool> {
     }
 }
 
-/// Whether a file of this name overrides parts of the source (`.argocd-source.yaml`, `.argocd-source-<application>.yaml`).
-pub(super) fn is_override(name: &str) -> bool {
+/// Whether a file of this name overrides parts of the source of an application (`.argocd-source.yaml`,
+/// `.argocd-source-<application>.yaml`).
+pub(super) fn is_override(name: &str, application: &str) -> bool {
     let middle = name.strip_prefix(OVERRIDE).and_then(|rest| rest.strip_suffix(".yaml"));
-    middle.is_some_and(|middle| middle.is_empty() || middle.starts_with('-'))
+    let named = |middle: &str| middle.strip_prefix('-').is_some_and(|name| !name.is_empty() && name == application);
+    middle.is_some_and(|middle| middle.is_empty() || named(middle))
 }
 
 /// What `filter` selects in the folder `folder`, which must exist: folder by folder, each by name, as Argo CD walks.
@@ -264,6 +270,7 @@ mod tests {
     #[test]
     fn selections_follow_argo_cd() {
         let tree = tree();
+        let markers = |tools, application: &str| Filter::Markers { tools, application: application.to_owned() };
         let plain: &[&str] = &[
             ".argocd-source-web.yaml",
             ".argocd-sources.yaml",
@@ -280,8 +287,10 @@ mod tests {
             (manifests(true, "*.yml", "vendor/*"), &["a.yml"]),
             (manifests(true, "{a.yml,b.yaml}", "{a*,vendor}"), &["b.yaml"]),
             (manifests(false, "*", "*.yaml"), &["a.yml", "c.json", "d.jsonnet"]),
-            (Filter::Markers { tools: true }, &[".argocd-source-web.yaml", "Chart.yaml"]),
-            (Filter::Markers { tools: false }, &[".argocd-source-web.yaml"]),
+            (markers(true, "web"), &[".argocd-source-web.yaml", "Chart.yaml"]),
+            (markers(false, "web"), &[".argocd-source-web.yaml"]),
+            (markers(false, "we"), &[]),
+            (markers(true, ""), &["Chart.yaml"]),
         ];
         for (filter, expected) in cases {
             assert_eq!(paths(&tree, "app", filter), *expected, "{filter:?}");
@@ -292,14 +301,16 @@ mod tests {
     #[test]
     fn filters_survive_their_text_form() {
         for filter in [
-            Filter::Markers { tools: true },
-            Filter::Markers { tools: false },
+            Filter::Markers { tools: true, application: "web".to_owned() },
+            Filter::Markers { tools: false, application: String::new() },
             manifests(true, "{a,b}*", ""),
             manifests(false, "", "x"),
         ] {
             assert_eq!(Filter::parse(&filter.text()), Some(filter));
         }
-        for bad in ["", "markers", "markers\x002", "manifests\x001\0", "manifests\x001\0[\0", "tools\x001"] {
+        for bad in
+            ["", "markers", "markers\x001", "markers\x002\0", "manifests\x001\0", "manifests\x001\0[\0", "tools\x001"]
+        {
             assert_eq!(Filter::parse(bad), None, "{bad:?}");
         }
     }

@@ -1,9 +1,11 @@
 //! The agent: puts the parts together, and runs the one loop (event → step → effects) until it is told to stop.
 
 mod beginning;
+mod bodies;
 mod clock;
 mod executor;
 mod journal;
+pub(crate) mod remotes;
 pub mod settings;
 mod sources;
 mod turn;
@@ -239,7 +241,7 @@ impl Agent {
         };
         let sources = Sources::new(
             Mirrors::new(self.settings.git_folder(), self.settings.git_limits()).with_ssh(self.settings.ssh()),
-            self.settings.render_limits(),
+            self.settings.render_options(),
             installation,
             begun.discovery.clone(),
             known_secrets,

@@ -1,12 +1,13 @@
 //! Git and rendering at work: listing refs, rendering commits, and finding the bodies of manifests.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, watch};
 
+use super::bodies::Bodies;
 use super::journal::RecentManifests;
+use super::remotes::with_remotes;
 use crate::cluster::discovery::{Discovery, DiscoveryHandle};
 use crate::cluster::repositories::{RepositorySecrets, SecretType};
 use crate::engine::application::Source;
@@ -21,7 +22,8 @@ use crate::engine::revision::{Ancestry, Refs};
 use crate::engine::scope::scopes_hash;
 use crate::engine::tracking::instance_name;
 use crate::git::{CredentialStore, Credentials, GitTree, Mirrors, RepositorySecret, SecretKind};
-use crate::render::{self, RenderLimits};
+use crate::render::environment::{Environment, without_password};
+use crate::render::{self, RenderContext, RenderError, RenderOptions, Rendering};
 use crate::store::Store;
 
 /// Repositories that are listed or fetched at the same time.
@@ -29,8 +31,6 @@ const GIT_CONCURRENCY: usize = 8;
 /// Questions about a history at the same time. They have places of their own: a server that is slow to answer them must not
 /// keep other repositories from being listed.
 const TRACE_CONCURRENCY: usize = 2;
-/// Memory for the bodies of manifests that the store does not have (Secrets), in bytes.
-const BODY_CACHE: usize = 8 << 20;
 
 /// What rendering needs to know of the installation.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub(super) struct Sources(Arc<Inner>);
 
 struct Inner {
     mirrors: Mirrors,
-    limits: RenderLimits,
+    options: RenderOptions,
     installation: Installation,
     discovery: Arc<DiscoveryHandle>,
     secrets: watch::Receiver<Arc<RepositorySecrets>>,
@@ -66,7 +66,7 @@ impl Sources {
     /// Everything that reads repositories. `cancel`, once set, ends what is under way.
     pub(super) fn new(
         mirrors: Mirrors,
-        limits: RenderLimits,
+        options: RenderOptions,
         installation: Installation,
         discovery: Arc<DiscoveryHandle>,
         secrets: watch::Receiver<Arc<RepositorySecrets>>,
@@ -76,7 +76,7 @@ impl Sources {
         let (store, recent) = store;
         Self(Arc::new(Inner {
             mirrors,
-            limits,
+            options,
             installation,
             discovery,
             secrets,
@@ -155,6 +155,15 @@ impl Sources {
     }
 }
 
+/// What is rendered: an application at a commit.
+struct Subject<'a> {
+    app: &'a AppKey,
+    namespace: &'a str,
+    project: &'a str,
+    source: &'a Source,
+    revision: &'a Revision,
+}
+
 const STOPPED: &str = "the agent is being stopped";
 
 impl Inner {
@@ -188,13 +197,21 @@ impl Inner {
         // An error is no reason not to render: the question is asked again where the answer matters.
         let since = job.since.as_ref().map(|since| (since.clone(), tree.ancestry(since).unwrap_or(Ancestry::Unknown)));
         let discovery = self.discovery.current();
+        let subject = Subject {
+            app: &job.app,
+            namespace: &job.namespace,
+            project: &job.project,
+            source: &job.source,
+            revision: &job.revision,
+        };
         if let Some(previous) = &job.previous
-            && self.memo(&job.app, &job.namespace, &job.source, &discovery, previous) == previous.options
+            && self.memo(&subject, &discovery, previous) == previous.options
+            && self.environment(&subject).unchanged(previous)
             && render::unchanged(&tree, previous).map_err(|error| source_error(error.message))?
         {
             return Ok(Rendered { revision: job.revision.clone(), desired: None, inputs: previous.clone(), since });
         }
-        let (desired, inputs) = self.desire(&tree, &job.app, &job.namespace, &job.source, &discovery)?;
+        let (desired, inputs) = self.desire(&tree, &subject, &discovery)?;
         self.keep(&desired).map_err(source_error)?;
         let (desired, inputs) = (Some(Arc::new(desired.set)), Arc::new(inputs));
         Ok(Rendered { revision: job.revision.clone(), desired, inputs, since })
@@ -204,54 +221,86 @@ impl Inner {
     fn desire(
         &self,
         tree: &GitTree,
-        app: &AppKey,
-        namespace: &str,
-        source: &Source,
+        subject: &Subject<'_>,
         discovery: &Discovery,
     ) -> Result<(Desired, RenderInputs), RenderFailure> {
-        let rendering = render::render(tree, source, &self.limits)?;
-        let instance_name = instance_name(app, &self.installation.control_namespace);
+        let rendering = self.render_source(tree, subject)?;
+        let instance_name = self.instance_name(subject);
         let scopes = |gvk: &Gvk| discovery.scope(gvk);
-        let context = self.context(app, &instance_name, namespace, &scopes);
+        let context = self.context(subject, &instance_name, &scopes);
         let desired = desire(rendering.manifests, &context)?;
         let mut inputs = rendering.inputs;
         inputs.kinds = desired.set.objects.iter().map(gvk_of).collect();
         inputs.kinds.sort();
         inputs.kinds.dedup();
-        inputs.options = Some(context.memo(render::options(source), desired.scopes));
+        inputs.options = Some(context.memo(render::options(subject.source, &self.options), desired.scopes));
         Ok((desired, inputs))
+    }
+
+    /// Renders, with what other repositories it takes.
+    fn render_source(&self, tree: &GitTree, subject: &Subject<'_>) -> Result<Rendering, RenderFailure> {
+        let environment = self.environment(subject);
+        let rendering = with_remotes(
+            |remotes| {
+                let context =
+                    RenderContext { options: self.options.clone(), environment: environment.clone(), remotes };
+                render::render(tree, subject.source, &context)
+            },
+            |error| match error {
+                RenderError::Needs(need) => Some((**need).clone()),
+                RenderError::Failed(_) => None,
+            },
+            |need| {
+                self.open(&need.remote.clone_url(), &need.remote.revision, None).map_err(|error| {
+                    let message = format!("{}{}", need.place, error.message);
+                    RenderFailure { reason: RenderFailureReason::Source, message }.into()
+                })
+            },
+        );
+        rendering.map_err(RenderError::into_failure)
     }
 
     fn context<'a>(
         &'a self,
-        app: &'a AppKey,
+        subject: &Subject<'a>,
         instance_name: &'a str,
-        namespace: &'a str,
         scopes: &'a dyn Fn(&Gvk) -> Option<crate::engine::scope::Scope>,
     ) -> DesireContext<'a> {
         DesireContext {
-            app,
+            app: subject.app,
             instance_name,
             installation: &self.installation.instance,
-            namespace,
+            namespace: subject.namespace,
             scopes,
             hash_key: &self.installation.hash_key,
         }
     }
 
+    fn instance_name(&self, subject: &Subject<'_>) -> String {
+        instance_name(subject.app, &self.installation.control_namespace)
+    }
+
+    /// What variables in the source stand for.
+    fn environment(&self, subject: &Subject<'_>) -> Environment {
+        let source = subject.source;
+        Environment {
+            name: self.instance_name(subject).into(),
+            namespace: subject.namespace.into(),
+            project: subject.project.into(),
+            revision: subject.revision.as_str().into(),
+            repo_url: without_password(&source.repo_url).into(),
+            path: source.path.as_deref().unwrap_or_default().into(),
+            target_revision: source.target_revision.as_deref().unwrap_or_default().into(),
+        }
+    }
+
     /// What the memo's options would be now, if the same kinds were used.
-    fn memo(
-        &self,
-        app: &AppKey,
-        namespace: &str,
-        source: &Source,
-        discovery: &Discovery,
-        previous: &RenderInputs,
-    ) -> Option<Hash> {
-        let instance_name = instance_name(app, &self.installation.control_namespace);
+    fn memo(&self, subject: &Subject<'_>, discovery: &Discovery, previous: &RenderInputs) -> Option<Hash> {
+        let instance_name = self.instance_name(subject);
         let scopes = |gvk: &Gvk| discovery.scope(gvk);
         let used = scopes_hash(previous.kinds.iter().map(|gvk| (gvk, discovery.scope(gvk))));
-        Some(self.context(app, &instance_name, namespace, &scopes).memo(render::options(source), used))
+        let options = render::options(subject.source, &self.options);
+        Some(self.context(subject, &instance_name, &scopes).memo(options, used))
     }
 
     /// Keeps the bodies where applies find them: Secrets in memory only, everything else in the store, or in memory as well
@@ -293,9 +342,14 @@ impl Inner {
         let tree =
             self.open(&manifest.source.repo_url, &manifest.revision, None).map_err(|error| passing(error.message))?;
         let discovery = self.discovery.current();
-        let (desired, _) = self
-            .desire(&tree, &manifest.app, &manifest.namespace, &manifest.source, &discovery)
-            .map_err(|failure| passing(failure.message))?;
+        let subject = Subject {
+            app: &manifest.app,
+            namespace: &manifest.namespace,
+            project: &manifest.project,
+            source: &manifest.source,
+            revision: &manifest.revision,
+        };
+        let (desired, _) = self.desire(&tree, &subject, &discovery).map_err(|failure| passing(failure.message))?;
         self.keep(&desired).map_err(passing)?;
         let found = desired.set.objects.iter().position(|object| object.hash == manifest.hash);
         found.and_then(|index| desired.bodies.get(index)).map(|body| body.as_slice().into()).ok_or_else(|| {
@@ -318,32 +372,4 @@ fn passing(message: String) -> RequestError {
 /// Ends what is under way at repositories.
 pub(super) fn cancel(flag: &AtomicBool) {
     flag.store(true, Ordering::Relaxed);
-}
-
-/// Bodies in memory, oldest out first.
-#[derive(Default)]
-struct Bodies {
-    by_hash: HashMap<Hash, Arc<[u8]>>,
-    order: VecDeque<Hash>,
-    bytes: usize,
-}
-
-impl Bodies {
-    fn get(&self, hash: Hash) -> Option<Arc<[u8]>> {
-        self.by_hash.get(&hash).cloned()
-    }
-
-    fn put(&mut self, hash: Hash, body: Arc<[u8]>) {
-        if body.len() > BODY_CACHE || self.by_hash.contains_key(&hash) {
-            return;
-        }
-        self.bytes += body.len();
-        self.by_hash.insert(hash, body);
-        self.order.push_back(hash);
-        while self.bytes > BODY_CACHE
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.bytes -= self.by_hash.remove(&oldest).map_or(0, |body| body.len());
-        }
-    }
 }

@@ -3,7 +3,11 @@
 //! It is what `tests/` and `benches/` run against where starting a real server would take too long or could not fail in the
 //! way that is wanted. It is an independent witness: it takes nothing from the agent's own code.
 
+pub mod apiserver;
 pub mod fields;
+pub mod kinds;
 pub mod managed;
+pub mod patch;
 pub mod schema;
+pub mod shared;
 pub mod typed;

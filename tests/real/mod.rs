@@ -12,6 +12,7 @@ mod own_writes;
 mod ownership;
 mod pruning;
 mod restart;
+mod sim;
 mod smoke;
 mod sources;
 mod store_loss;

@@ -94,6 +94,7 @@ impl Cluster {
             repo: RepoKey("https://example.org/r".into()),
             source: Arc::default(),
             namespace: self.namespace.as_str().into(),
+            project: "default".into(),
             revision: Revision::parse("0123456789abcdef0123456789abcdef01234567").unwrap(),
         };
         let apply_effect =

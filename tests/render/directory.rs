@@ -3,10 +3,10 @@
 use driftless::engine::application::Source;
 use driftless::engine::event::RenderFailureReason::{Content, InvalidSpec};
 use driftless::render::memory::MemoryTree;
-use driftless::render::{EntryKind, RenderLimits, Tree, TreeError, render};
+use driftless::render::{EntryKind, RenderLimits, Tree, TreeError};
 use serde_json::{Value, json};
 
-use super::{assert_failure, config_map, directory, failed, names, rendered, source};
+use super::{assert_failure, config_map, directory, failed, names, render, rendered, source};
 
 fn tree(files: &[(&str, String)]) -> MemoryTree {
     MemoryTree::of(files.iter().map(|(path, content)| (*path, content.as_str())))
@@ -195,15 +195,10 @@ fn what_needs_another_renderer_is_refused_by_name() {
     ] {
         assert_failure(&failed(&shop(), &source), InvalidSpec, &parts);
     }
-    for (file, tool) in
-        [("Chart.yaml", "Helm"), (".argocd-source.yaml", "overrides"), (".argocd-source-web.yaml", "overrides")]
-    {
-        let file = format!("apps/shop/{file}");
-        let tree = shop().with(&file, "resources: []\n");
-        assert_failure(&failed(&tree, &source("apps/shop")), InvalidSpec, &[&file, tool]);
-        // A file of that name elsewhere says nothing about this folder.
-        assert_eq!(names(&rendered(&tree, &source(""))), ["top"]);
-    }
+    let tree = shop().with("apps/shop/Chart.yaml", "resources: []\n");
+    assert_failure(&failed(&tree, &source("apps/shop")), InvalidSpec, &["apps/shop/Chart.yaml", "Helm"]);
+    // A file of that name elsewhere says nothing about this folder.
+    assert_eq!(names(&rendered(&tree, &source(""))), ["top"]);
     let mut linked = shop();
     linked.put("apps/shop/kustomization.yaml", EntryKind::Link, "x");
     assert_failure(&failed(&linked, &source("apps/shop")), Content, &["kustomization.yaml", "symbolic link"]);
@@ -213,9 +208,6 @@ fn what_needs_another_renderer_is_refused_by_name() {
 fn an_explicit_directory_block_is_read_as_plain_manifests() {
     let tree = shop().with("apps/shop/kustomization.yaml", "resources: []\n");
     assert_eq!(names(&rendered(&tree, &directory("apps/shop", false, "", ""))), ["a", "b1", "b2", "c"]);
-    let overridden = tree.with("apps/shop/.argocd-source.yaml", "{}");
-    let failure = failed(&overridden, &directory("apps/shop", false, "", ""));
-    assert_failure(&failure, InvalidSpec, &[".argocd-source.yaml"]);
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use driftless::engine::application::Source;
 use driftless::render::memory::MemoryTree;
-use driftless::render::{EntryKind, RenderLimits, options, render, unchanged};
+use driftless::render::{EntryKind, RenderLimits, unchanged};
 use proptest::prelude::*;
 
-use super::{config_map, directory, rendered, source};
+use super::{config_map, directory, options, render, rendered, source};
 
 fn tree() -> MemoryTree {
     let (a, b, c) = (config_map("a"), config_map("b"), config_map("c"));
@@ -79,7 +79,8 @@ fn a_recursive_folder_depends_on_what_its_globs_select() {
             ("edited manifest below", tree().with("app/sub/c.yaml", &new), false),
             ("new manifest below", tree().with("app/sub/deep/z.yaml", &new), false),
             ("moved below", renamed("app/a.yaml", "app/sub/a.yaml"), false),
-            ("new override", tree().with("app/.argocd-source-web.yaml", ""), false),
+            ("new override", tree().with("app/.argocd-source.yaml", ""), false),
+            ("new override of another application", tree().with("skip/.argocd-source-web.yaml", ""), true),
             (
                 "new submodule",
                 {

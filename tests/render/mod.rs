@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a helper fails the test")]
 
+mod argocd;
 mod directory;
 mod kustomize;
 mod memo;
@@ -9,8 +10,9 @@ mod overrides;
 
 use driftless::engine::application::{Directory, Source};
 use driftless::engine::event::{RenderFailure, RenderFailureReason};
+use driftless::engine::hash::Hash;
 use driftless::render::memory::MemoryTree;
-use driftless::render::{RenderLimits, Rendering, render};
+use driftless::render::{RenderContext, RenderError, RenderLimits, RenderOptions, Rendering, Tree};
 
 /// A source with a path.
 fn source(path: &str) -> Source {
@@ -33,6 +35,18 @@ fn names(rendering: &Rendering) -> Vec<String> {
         manifest.value["metadata"]["name"].as_str().unwrap_or_default().to_owned()
     };
     rendering.manifests.iter().map(name).collect()
+}
+
+/// Renders with these limits.
+fn render(tree: &dyn Tree, source: &Source, limits: &RenderLimits) -> Result<Rendering, RenderFailure> {
+    let options = RenderOptions { limits: *limits, ..RenderOptions::default() };
+    let context = RenderContext { options, ..RenderContext::default() };
+    driftless::render::render(tree, source, &context).map_err(RenderError::into_failure)
+}
+
+/// The hash of the options, with the settings as they are by default.
+fn options(source: &Source) -> Hash {
+    driftless::render::options(source, &RenderOptions::default())
 }
 
 fn rendered(tree: &MemoryTree, source: &Source) -> Rendering {

@@ -84,6 +84,8 @@ fn overrides_edit_the_kustomization() {
             json!({"components": ["../../none", "../../part"], "ignoreMissingComponents": true}),
             "components: [../../part]\n",
         ),
+        (PLAIN, json!({"version": "v5.8.1"}), ""),
+        (PLAIN, json!({"version": "5.8"}), ""),
         (PLAIN, json!({"kubeVersion": "1.30", "apiVersions": ["v1"]}), ""),
         (PLAIN, json!({}), ""),
     ];
@@ -105,8 +107,8 @@ fn wrong_overrides_are_errors_of_the_spec() {
         (json!({"namePrefx": "a-"}), "namePrefx"),
         (json!({"namePrefix": 1}), "spec.source.kustomize.namePrefix"),
         (json!({"replicas": [{"name": "web", "count": "many"}]}), "spec.source.kustomize.replicas[0].count"),
-        (json!({"commonLabels": {"a": "$ARGOCD_APP_NAME"}}), "spec.source.kustomize.commonLabels.a"),
-        (json!({"commonAnnotations": {"a": "$B"}, "commonAnnotationsEnvsubst": true}), "commonAnnotations.a"),
+        (json!({"version": "5.80.1"}), "spec.source.kustomize.version"),
+        (json!({"version": "5.8."}), "spec.source.kustomize.version"),
         (json!({"commonAnnotations": {"there": "b"}}), "commonAnnotations.there"),
         (json!({"commonLabels": {"a": "b"}, "labelIncludeTemplates": true}), "labelIncludeTemplates"),
     ];

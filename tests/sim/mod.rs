@@ -1,5 +1,17 @@
-//! The embedded control plane, against what a real API server answered.
+//! The model of the API server (`src/sim`) beside the real one: what the real one answered is recorded in `recordings/`,
+//! and both are asked again.
 
+mod compare;
 mod fields;
+mod kinds;
 mod managed;
+mod model;
+mod normal;
+mod readable;
+mod recordings;
+mod run;
+mod script;
+pub(crate) mod server;
 mod structural;
+
+pub(crate) use recordings::{check, subjects};

@@ -38,6 +38,7 @@ pub(super) fn request(kind: (&str, &str, &str, &str), name: &str, manifest: &Val
             repo: RepoKey("https://example.org/r".into()),
             source: Arc::default(),
             namespace: "shop".into(),
+            project: "default".into(),
             revision: Revision::parse("0123456789abcdef0123456789abcdef01234567").unwrap(),
         },
         precondition: Precondition::Absent,

@@ -9,11 +9,13 @@ import (
 	"io"
 	"log"
 	"os"
+	"strings"
 	"time"
 
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
 )
 
 // request is one build.
@@ -78,6 +80,7 @@ func serve(line []byte) answer {
 		}
 		asked.Path = "/" + asked.Path
 	}
+	forgetSchema(asked.Files)
 	started := time.Now()
 	output, err := build(fs, asked)
 	result := answer{Nanoseconds: time.Since(started).Nanoseconds()}
@@ -88,6 +91,22 @@ func serve(line []byte) answer {
 		result.Output = string(output)
 	}
 	return result
+}
+
+// named says that an earlier build named a schema of its own.
+var named bool
+
+// forgetSchema begins with the built-in schema if this build or one before it names another: the library keeps what a
+// build named for the whole process, and a program builds once.
+func forgetSchema(files map[string]string) {
+	names := false
+	for _, content := range files {
+		names = names || strings.Contains(content, "openapi:")
+	}
+	if named || names {
+		openapi.ResetOpenAPI()
+	}
+	named = names
 }
 
 // build does what the program does between its flags and its output. A panic of the library is an error: the program

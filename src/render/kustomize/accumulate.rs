@@ -8,9 +8,9 @@ use super::build_metadata::Origin;
 use super::config::Config;
 use super::error::{ErrorKind, KustomizeError};
 use super::images::set_image;
-use super::kustomization::{GeneratorArgs, GeneratorOptions, Kustomization, Var};
+use super::kustomization::{Kustomization, Var};
 use super::labels::{label_specs, set_entries};
-use super::load::{Loader, is_remote, resolve};
+use super::load::{Loader, resolve};
 use super::names::{End, affix};
 use super::namespace::{NamespaceOptions, set_namespace};
 use super::openapi::SchemaState;
@@ -18,8 +18,9 @@ use super::overrides::Overrides;
 use super::replicas::set_replicas;
 use super::resource::{Resource, Resources};
 use super::schema::Schema;
-use super::{crds, generators, kind_list, openapi, patches, references, replacements, vars};
+use super::{crds, generators, helm, kind_list, openapi, patches, references, replacements, vars};
 use crate::render::limits::RenderLimits;
+use crate::render::remote::is_remote;
 use crate::render::walk::join;
 
 /// How deep kustomizations build on each other.
@@ -84,7 +85,7 @@ pub(super) struct Target {
 
 impl Target {
     /// The origin of what a field of it makes or changes.
-    fn built_in(&self, kind: &str) -> Option<Origin> {
+    pub(super) fn built_in(&self, kind: &str) -> Option<Origin> {
         self.origin.as_ref().map(|origin| origin.built_in(self.file_name, kind))
     }
 }
@@ -96,6 +97,8 @@ pub(super) struct Builder<'a, 't> {
     pub(super) schema_state: SchemaState,
     /// Folders of the kustomizations that are being built, outermost first.
     pub(super) open: Vec<String>,
+    /// The namespaces that they set, or else that those set which build on them.
+    pub(super) namespaces: Vec<String>,
 }
 
 impl Builder<'_, '_> {
@@ -134,8 +137,11 @@ impl Builder<'_, '_> {
             return Err(KustomizeError::new(reason).in_file(&target.file));
         }
         self.open.push(target.root.clone());
+        let own = Some(&target.kustomization.namespace).filter(|namespace| !namespace.is_empty());
+        self.namespaces.push(own.or_else(|| self.namespaces.last()).cloned().unwrap_or_default());
         let built = self.steps(target, into).map_err(|error| error.in_file(&target.file));
         self.open.pop();
+        self.namespaces.pop();
         built
     }
 
@@ -171,6 +177,14 @@ impl Builder<'_, '_> {
         path: &str,
         all: &mut Accumulator,
     ) -> Result<(), KustomizeError> {
+        if is_remote(path) {
+            if self.base(target, path, all)? {
+                return Ok(());
+            }
+            return Err(KustomizeError::new(
+                "the folder of the URL has no kustomization, or is not there; correct its path",
+            ));
+        }
         // What looks like a file is asked for as one first: to ask for a folder makes everything in it count as read.
         if [".yaml", ".yml", ".json"].iter().any(|end| path.ends_with(end)) {
             if self.resource_file(target, path, all)? {
@@ -180,7 +194,7 @@ impl Builder<'_, '_> {
                 return Ok(());
             }
         } else {
-            let folder = !is_remote(path) && resolve(&target.root, path).is_ok() && self.base(target, path, all)?;
+            let folder = resolve(&target.root, path).is_ok() && self.base(target, path, all)?;
             if folder || self.resource_file(target, path, all)? {
                 return Ok(());
             }
@@ -220,14 +234,15 @@ impl Builder<'_, '_> {
         Ok(())
     }
 
-    /// The folder of a kustomization that `target` builds on, which must not build on `target`.
-    fn folder(&self, target: &Target, path: &str) -> Result<String, KustomizeError> {
-        if is_remote(path) {
-            return Err(KustomizeError::new(format!(
-                "`{path}` is not in the repository, and remote bases are not read; put a copy into the repository"
-            )));
-        }
-        let root = resolve(&target.root, path)?;
+    /// The folder of a kustomization that `target` builds on, which must not build on `target`, and the origin of what
+    /// it has.
+    fn folder(&self, target: &Target, path: &str) -> Result<(String, Option<Origin>), KustomizeError> {
+        let (root, origin) = if is_remote(path) {
+            let found = self.loader.remote_folder(path)?;
+            (found.path(), target.origin.as_ref().map(|_| Origin::of_remote(&found)))
+        } else {
+            (resolve(&target.root, path)?, target.origin.as_ref().map(|origin| origin.below(path)))
+        };
         let above = |open: &String| {
             root.is_empty() || *open == root || open.strip_prefix(&root).is_some_and(|rest| rest.starts_with('/'))
         };
@@ -236,12 +251,11 @@ impl Builder<'_, '_> {
                 "`{root}` is or holds `{open}`, which builds on it: a cycle; name a folder beside it"
             )));
         }
-        Ok(root)
+        Ok((root, origin))
     }
 
     fn base(&mut self, target: &Target, path: &str, all: &mut Accumulator) -> Result<bool, KustomizeError> {
-        let root = self.folder(target, path)?;
-        let origin = target.origin.as_ref().map(|origin| origin.below(path));
+        let (root, origin) = self.folder(target, path)?;
         let Some(base) = self.target(root, origin)? else { return Ok(false) };
         if base.kustomization.is_component() {
             return Err(KustomizeError::new(format!("`{path}` is a component; name it under `components`")));
@@ -253,8 +267,7 @@ impl Builder<'_, '_> {
     }
 
     fn component(&mut self, target: &Target, path: &str, all: Accumulator) -> Result<Accumulator, KustomizeError> {
-        let root = self.folder(target, path)?;
-        let origin = target.origin.as_ref().map(|origin| origin.below(path));
+        let (root, origin) = self.folder(target, path)?;
         let Some(component) = self.target(root, origin)? else {
             return Err(KustomizeError::new(format!("`{path}` is no folder with a kustomization; correct the path")));
         };
@@ -294,7 +307,7 @@ impl Builder<'_, '_> {
         ];
         for (field, kind, list) in generators {
             for (index, args) in list.iter().enumerate() {
-                let args = with_options(args, kustomization.generator_options.as_ref());
+                let args = generators::with_options(args, kustomization.generator_options.as_ref());
                 let made = generators::generate(kind, &args, &target.root, &mut self.loader, &self.schema);
                 let added = made.and_then(|mut resource| {
                     resource.origin = target.built_in(&format!("{kind}Generator"));
@@ -303,12 +316,7 @@ impl Builder<'_, '_> {
                 added.map_err(|error| error.in_field(&format!("{field}[{index}]")))?;
             }
         }
-        if !kustomization.helm_charts.is_empty() {
-            return Err(KustomizeError::new(
-                "Helm charts need the helm program, which this build may not use; commit what the chart renders to",
-            )
-            .in_field("helmCharts"));
-        }
+        helm::generate(self, target, &mut all.resources)?;
         self.count(&all.resources)
     }
 
@@ -397,6 +405,10 @@ impl Builder<'_, '_> {
     /// What is done once, at the end of a build.
     pub(super) fn finish(&mut self, mut all: Accumulator) -> Result<Resources, KustomizeError> {
         generators::add_hashes(&mut all.resources)?;
+        if let Some(resource) = all.resources.list.iter().find(|resource| resource.has_lost_count()) {
+            let reason = format!("{} had a name with a comma; give it one without", resource.describe());
+            return Err(KustomizeError::new(reason));
+        }
         let config = all.config.clone().unwrap_or_else(Config::built_in);
         references::update(&mut all.resources, &config)?;
         vars::resolve(&mut all, &config)?;
@@ -413,21 +425,12 @@ impl Builder<'_, '_> {
             annotations.any(|(key, text)| key == "config.kubernetes.io/local-config" && text != "false")
         };
         all.resources.list.retain(|resource| !local(resource));
-        Ok(all.resources)
-    }
-}
-
-/// The arguments of a generator with the options of all generators, which don't override its own.
-fn with_options(args: &GeneratorArgs, global: Option<&GeneratorOptions>) -> GeneratorArgs {
-    let mut args = args.clone();
-    let Some(global) = global else { return args };
-    let options = args.options.get_or_insert_default();
-    for (own, global) in [(&mut options.labels, &global.labels), (&mut options.annotations, &global.annotations)] {
-        for (key, text) in global {
-            own.entry(key.clone()).or_insert_with(|| text.clone());
+        match all.resources.twice() {
+            Some(twice) => Err(KustomizeError::new(format!(
+                "the build leaves {} twice; give one of them another name by what changed it",
+                twice.describe()
+            ))),
+            None => Ok(all.resources),
         }
     }
-    options.disable_name_suffix_hash |= global.disable_name_suffix_hash;
-    options.immutable |= global.immutable;
-    args
 }

@@ -4,6 +4,7 @@ use super::kustomization::Kustomization;
 use super::resource::{Resource, Resources};
 use super::value::{Map, Value};
 use super::write::{WriteError, to_yaml};
+use crate::render::remote::RemoteFolder;
 
 /// Annotation that says where a resource comes from.
 const ORIGIN: &str = "config.kubernetes.io/origin";
@@ -39,8 +40,10 @@ const NOTES: [&str; 19] = [
 /// Where a resource or a change comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Path of the file, relative to the kustomization that is built.
+    /// Path of the file, relative to the kustomization that is built, or to the root of the other repository.
     pub path: String,
+    /// The other repository that it comes from, and the commit; empty if it comes from none.
+    pub repository: [String; 2],
     /// Path of the kustomization that asked for it.
     pub configured_in: String,
     /// What in it did, as API version, kind, name and namespace.
@@ -61,10 +64,19 @@ impl Origin {
         Self { path: parts.join("/"), ..self.clone() }
     }
 
+    /// A folder of another repository.
+    pub fn of_remote(folder: &RemoteFolder) -> Self {
+        let repository = [folder.clone_url.clone(), folder.remote.revision.to_string()];
+        // Where the folder is the root, kustomize takes the stand-in for a folder that it is yet to make for a part of it.
+        let path = if folder.folder.is_empty() { "notCloned" } else { &folder.folder };
+        Self { path: path.to_owned(), repository, ..Self::default() }
+    }
+
     /// What a field of the kustomization `file` makes or changes.
     pub fn built_in(&self, file: &str, kind: &str) -> Self {
         let configured_by = Some(["builtin".to_owned(), kind.to_owned(), String::new(), String::new()]);
-        Self { path: String::new(), configured_in: self.below(file).path, configured_by }
+        let configured_in = self.below(file).path;
+        Self { path: String::new(), configured_in, configured_by, ..self.clone() }
     }
 
     /// What a generator or transformer makes or changes that is itself a resource.
@@ -72,6 +84,7 @@ impl Origin {
         let texts = [plugin.api_version(), plugin.kind(), plugin.name(), plugin.namespace()];
         plugin.origin.as_ref().map(|origin| Self {
             path: String::new(),
+            repository: origin.repository.clone(),
             configured_in: origin.path.clone(),
             configured_by: Some(texts.map(str::to_owned)),
         })
@@ -81,7 +94,10 @@ impl Origin {
     fn lines(&self) -> Result<Vec<String>, WriteError> {
         let mut lines = Vec::new();
         let line = |indent: &str, key: &str, text: &str| Ok(format!("{indent}{key}: {}", to_yaml(&Value::str(text))?));
-        for (key, text) in [("path", &self.path), ("configuredIn", &self.configured_in)] {
+        let [repository, commit] = &self.repository;
+        let texts =
+            [("path", &self.path), ("repo", repository), ("ref", commit), ("configuredIn", &self.configured_in)];
+        for (key, text) in texts {
             if !text.is_empty() {
                 lines.push(line("", key, text)?);
             }

@@ -5,6 +5,8 @@ use std::fmt;
 use super::read::ReadError;
 use super::write::WriteError;
 use crate::render::TreeError;
+use crate::render::helm::HelmCall;
+use crate::render::remote::{Need, Remote};
 
 /// Why a build failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub struct KustomizeError {
 }
 
 /// What kind of error it is, which says who has to act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The files are wrong.
     Content,
@@ -30,6 +32,10 @@ pub enum ErrorKind {
     Options,
     /// The tree can't be read: the same files may build later.
     Tree,
+    /// A commit of another repository is needed: with it at hand, the same files build further.
+    Remote(Box<Remote>),
+    /// The program `helm` is to be called: with what it prints, the same files build further.
+    Helm(Box<HelmCall>),
 }
 
 impl KustomizeError {
@@ -73,19 +79,31 @@ pub(super) fn join_field(outer: &str, inner: &str) -> String {
     format!("{outer}{dot}{inner}")
 }
 
-impl fmt::Display for KustomizeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = &self.file {
-            write!(f, "{file}")?;
-            if let Some(line) = self.line {
-                write!(f, ":{line}")?;
-            }
-            f.write_str(": ")?;
+impl KustomizeError {
+    /// The commit that the build asks for, if that is why it ended.
+    pub fn need(&self) -> Option<Need> {
+        let ErrorKind::Remote(remote) = &self.kind else { return None };
+        Some(Need { remote: (**remote).clone(), place: self.place() })
+    }
+
+    /// File, line and field, each with a colon behind it.
+    pub fn place(&self) -> String {
+        let mut place = self.file.clone().unwrap_or_default();
+        if !place.is_empty() {
+            place += &self.line.map(|line| format!(":{line}")).unwrap_or_default();
+            place += ": ";
         }
         if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
+            place += &self.field;
+            place += ": ";
         }
-        f.write_str(&self.reason)
+        place
+    }
+}
+
+impl fmt::Display for KustomizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.place(), self.reason)
     }
 }
 

@@ -182,7 +182,7 @@ pub(super) fn visit(
     create: Option<Create>,
     visit: &mut dyn FnMut(&mut Value) -> Result<(), String>,
 ) -> Result<usize, String> {
-    let found = Walk { create, visit, found: 0 }.run(value, path)?;
+    let found = Walk { create, visit, found: 0, flow: false }.run(value, path)?;
     if found > MAX_MATCHES {
         return Err(format!("the path leads to more than {MAX_MATCHES} values"));
     }
@@ -193,6 +193,8 @@ struct Walk<'w> {
     create: Option<Create>,
     visit: &'w mut dyn FnMut(&mut Value) -> Result<(), String>,
     found: usize,
+    /// Whether a mapping on the way stands in braces.
+    flow: bool,
 }
 
 impl Walk<'_> {
@@ -204,7 +206,12 @@ impl Walk<'_> {
     fn walk(&mut self, value: &mut Value, path: &[Step]) -> Result<(), String> {
         let Some((step, rest)) = path.split_first() else {
             self.found += 1;
-            return (self.visit)(value);
+            (self.visit)(value)?;
+            // In braces kustomize writes `''` for it on the way.
+            if self.flow {
+                value.settle_empty();
+            }
+            return Ok(());
         };
         match step {
             Step::Field(name) => self.field(value, name, rest),
@@ -240,9 +247,13 @@ impl Walk<'_> {
             return Ok(());
         }
         let create = self.create.unwrap_or(Create::Scalar);
+        let outside = self.flow;
+        self.flow |= map.is_flow();
         let field = map.get_or_insert_with(name, || make(rest, create));
         if rest.is_empty() || !field.is_scalar() {
-            return self.walk(field, rest);
+            self.walk(field, rest)?;
+            self.flow = outside;
+            return Ok(());
         }
         // Kustomize looks for the rest in what the text says, but what it changes there is lost.
         let inner = read::document(field.text().unwrap_or_default()).ok().flatten();

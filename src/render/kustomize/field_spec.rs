@@ -139,14 +139,14 @@ fn walk(value: &mut Value, path: &[&str], missing: Missing, visit: Visit<'_>) ->
     }
 }
 
-/// Sets a scalar to a string that is not quoted: what it reads as is what it becomes.
+/// Sets a scalar to a string that is not quoted: what it reads as is what it becomes, unless a merge passes it first.
 pub(super) fn set_plain(value: &mut Value, text: &str) -> Result<(), String> {
     if !value.is_scalar() {
         return Err(format!("a scalar is needed, and {} is there", value.describe()));
     }
     // What has quotes keeps them, and remains a string.
     let shared = value.shared();
-    *value = if value.is_quoted() { Value::quoted(text) } else { Value::plain(text) };
+    *value = if value.is_quoted() { Value::quoted(text) } else { Value::untagged(text) };
     value.set_shared(shared);
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Kustomize: what `kustomize build` prints for a tree, byte for byte, as a pure function of the tree.
 
+use super::helm::Helm;
 use super::limits::RenderLimits;
 use super::recorder::Recorder;
+use super::remote::{RemoteBases, Remotes};
 
 mod accumulate;
 mod associative;
@@ -19,6 +21,7 @@ mod folded;
 mod generators;
 mod go_json;
 mod hash;
+pub mod helm;
 pub mod images;
 pub mod json;
 mod json_patch;
@@ -28,6 +31,7 @@ pub mod kustomization;
 pub mod label_selector;
 pub mod labels;
 pub mod load;
+mod map;
 pub mod names;
 pub mod namespace;
 mod notes;
@@ -68,8 +72,8 @@ use overrides::Overrides;
 use schema::Schema;
 
 /// What a build depends on beside the tree.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BuildOptions {
+#[derive(Clone, Debug, Default)]
+pub struct BuildOptions<'t> {
     /// Which files kustomizations may read.
     pub load_restriction: LoadRestriction,
     /// What is changed in the kustomization that is built.
@@ -78,18 +82,29 @@ pub struct BuildOptions {
     pub order: Order,
     /// Whether all resources get the label that says who manages them.
     pub managed_by_label: bool,
+    /// Which other repositories may be built on.
+    pub remote_bases: RemoteBases,
+    /// The commits of them that are at hand.
+    pub remotes: Remotes<'t>,
+    /// Whether Helm charts may be rendered.
+    pub helm: Helm,
 }
 
 /// Builds the kustomization in the folder `path`. Everything is read through `tree`.
 pub fn build(
     tree: &mut Recorder<'_>,
     path: &str,
-    options: &BuildOptions,
+    options: &BuildOptions<'_>,
     limits: &RenderLimits,
 ) -> Result<Vec<Resource>, KustomizeError> {
-    let loader = Loader::new(tree, limits, options.load_restriction);
-    let mut builder =
-        Builder { loader, schema: Schema::built_in_shared(), schema_state: SchemaState::default(), open: Vec::new() };
+    let loader = Loader::new(tree, limits, options);
+    let mut builder = Builder {
+        loader,
+        schema: Schema::built_in_shared(),
+        schema_state: SchemaState::default(),
+        open: Vec::new(),
+        namespaces: Vec::new(),
+    };
     let Some(mut target) = builder.target(path.to_owned(), None)? else {
         return Err(KustomizeError::new(format!(
             "there is no kustomization in `{path}`; add a `kustomization.yaml`, or correct the path"

@@ -77,23 +77,18 @@ impl Decode for Count {
 }
 
 impl Overrides {
-    /// Reads `spec.source.kustomize`.
-    pub fn parse(value: &serde_json::Value) -> Result<Self, KustomizeError> {
-        let overrides = Self::decode(&from_json(value)).map_err(KustomizeError::from)?;
-        if !overrides.version.is_empty() {
+    /// Reads `spec.source.kustomize`. `expand` replaces the variables of Argo CD's build environment.
+    pub fn parse(value: &serde_json::Value, mut expand: impl FnMut(&str) -> String) -> Result<Self, KustomizeError> {
+        let mut overrides = Self::decode(&from_json(value)).map_err(KustomizeError::from)?;
+        if !is_ours(&overrides.version) {
             return Err(KustomizeError::new(
                 "kustomizations are built as kustomize 5.8 builds them, and no other version can be chosen; remove the field",
             )
             .in_field("version"));
         }
-        let labels = overrides.common_labels.iter().map(|label| ("commonLabels", label));
-        let annotations = overrides.common_annotations.iter().map(|annotation| ("commonAnnotations", annotation));
-        let substituted = labels.chain(annotations.filter(|_| overrides.common_annotations_envsubst));
-        if let Some((field, (key, _))) = substituted.into_iter().find(|(_, (_, text))| text.contains('$')) {
-            return Err(KustomizeError::new(
-                "variables like $ARGOCD_APP_NAME aren't replaced yet; write the text itself",
-            )
-            .in_field(&format!("{field}.{key}")));
+        let annotations = overrides.common_annotations.values_mut().filter(|_| overrides.common_annotations_envsubst);
+        for text in overrides.images.iter_mut().chain(overrides.common_labels.values_mut()).chain(annotations) {
+            *text = expand(text);
         }
         Ok(overrides)
     }
@@ -188,6 +183,19 @@ impl Overrides {
         }
         Ok(())
     }
+}
+
+/// Whether a version of kustomize is the one whose output this is: none, or any patch release of 5.8.
+fn is_ours(version: &str) -> bool {
+    let version = version.strip_prefix('v').unwrap_or(version);
+    let patch = version.strip_prefix("5.8");
+    version.is_empty()
+        || patch.is_some_and(|patch| {
+            let number = patch.strip_prefix('.').unwrap_or("0");
+            !number.is_empty()
+                && number.bytes().all(|digit| digit.is_ascii_digit())
+                && (patch.is_empty() || patch.starts_with('.'))
+        })
 }
 
 fn set(pairs: &mut BTreeMap<String, String>, key: &str, text: &str, force: bool) -> Result<(), KustomizeError> {

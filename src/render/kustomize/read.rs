@@ -323,7 +323,7 @@ impl<'i, 'b> Reader<'i, 'b> {
             }
             entries.push((key, value));
         }
-        let mut map = Map::from_unique(entries);
+        let mut map = Map::from_unique(entries, in_flow);
         if let Some((value, line)) = merged {
             merge(&mut map, value).map_err(|reason| ReadError { line, reason: reason.to_owned() })?;
         }

@@ -7,10 +7,9 @@ use super::{BuildOptions, build};
 use crate::engine::application::Source;
 use crate::engine::desired::{Manifest, Origin};
 use crate::engine::event::RenderFailure;
-use crate::render::limits::RenderLimits;
 use crate::render::manifest::Collector;
 use crate::render::recorder::Recorder;
-use crate::render::{Renderer, TreeError, content, invalid_spec, unreadable};
+use crate::render::{RenderContext, RenderError, Renderer, TreeError, content, invalid_spec, unreadable};
 
 /// Renderer of kustomizations.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,11 +29,20 @@ impl Renderer for Kustomize {
         tree: &mut Recorder<'_>,
         path: &str,
         source: &Source,
-        limits: &RenderLimits,
-    ) -> Result<Vec<Manifest>, RenderFailure> {
-        let overrides = source.kustomize.as_ref().map(Overrides::parse).transpose();
+        context: &RenderContext<'_>,
+    ) -> Result<Vec<Manifest>, RenderError> {
+        let expand = |text: &str| tree.expand(text, &context.environment);
+        let overrides = source.kustomize.as_ref().map(|value| Overrides::parse(value, expand)).transpose();
         let overrides = overrides.map_err(|error| in_spec(&error))?;
-        let options = BuildOptions { overrides: overrides.unwrap_or_default(), ..BuildOptions::default() };
+        let options = BuildOptions {
+            overrides: overrides.unwrap_or_default(),
+            load_restriction: context.options.load_restriction,
+            order: context.options.order,
+            remote_bases: context.options.remote_bases.clone(),
+            remotes: context.remotes.clone(),
+            ..BuildOptions::default()
+        };
+        let limits = &context.options.limits;
         let resources = build(tree, path, &options, limits).map_err(failure)?;
         let mut collector = Collector::new(limits);
         let folder = if path.is_empty() { "." } else { path };
@@ -56,10 +64,11 @@ fn in_spec(error: &KustomizeError) -> RenderFailure {
     invalid_spec(format!("spec.source.kustomize{dot}{}: {}", error.field, error.reason))
 }
 
-fn failure(error: KustomizeError) -> RenderFailure {
-    match error.kind {
-        ErrorKind::Content => content(error.to_string()),
-        ErrorKind::Options => in_spec(&error),
-        ErrorKind::Tree => unreadable(TreeError { message: error.reason }),
+fn failure(error: KustomizeError) -> RenderError {
+    match (error.need(), &error.kind) {
+        (Some(need), _) => RenderError::Needs(Box::new(need)),
+        (_, ErrorKind::Options) => in_spec(&error).into(),
+        (_, ErrorKind::Tree) => unreadable(TreeError { message: error.reason }).into(),
+        _ => content(error.to_string()).into(),
     }
 }

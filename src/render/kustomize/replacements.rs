@@ -68,17 +68,17 @@ fn replace(replacement: &Replacement, resources: &mut Resources, schema: &Schema
     if replacement.targets.is_empty() {
         return Err(KustomizeError::new("it needs at least one target").in_field("targets"));
     }
-    let value = match (&replacement.source, &replacement.source_value) {
+    let mut value = match (&replacement.source, &replacement.source_value) {
         (None, None) => return Err(KustomizeError::new("it needs a source, or a value in `sourceValue`")),
         (Some(_), Some(_)) => {
             return Err(KustomizeError::new("it may have a source or a value, not both; remove one of them"));
         }
-        (None, Some(text)) => Value::plain(text),
+        (None, Some(text)) => Copied::fixed(Value::plain(text)),
         (Some(source), None) => source_value(source, resources).map_err(|error| error.in_field("source"))?,
     };
     for (index, target) in replacement.targets.iter().enumerate() {
         let field = format!("targets[{index}]");
-        write(&value, target, resources, schema).map_err(|error| error.in_field(&field))?;
+        write(&mut value, target, resources, schema).map_err(|error| error.in_field(&field))?;
     }
     Ok(())
 }
@@ -89,7 +89,71 @@ fn ids(resource: &Resource) -> impl Iterator<Item = Id<'_>> {
     std::iter::once(now).chain(resource.previous_ids())
 }
 
-fn source_value(source: &ReplacementSource, resources: &Resources) -> Result<Value, KustomizeError> {
+/// A value on its way from its source to its targets.
+struct Copied {
+    value: Value,
+    /// Where it still stands: a target that writes there changes what the later targets get. `None` if it was made.
+    source: Option<Place>,
+}
+
+/// A field of a resource.
+struct Place {
+    /// Position of the resource.
+    resource: usize,
+    path: Vec<Step>,
+}
+
+impl Copied {
+    const fn fixed(value: Value) -> Self {
+        Self { value, source: None }
+    }
+
+    /// Where it stands in the resource at `index`.
+    fn place_in(&self, index: usize, object: &Value) -> Option<*const Value> {
+        let place = self.source.as_ref().filter(|place| place.resource == index)?;
+        lookup(object, &place.path).ok().flatten().map(std::ptr::from_ref)
+    }
+
+    /// Reads it again where it stands.
+    fn refresh(&mut self, index: usize, object: &Value) {
+        if let Some(place) = self.source.as_ref().filter(|place| place.resource == index)
+            && let Ok(Some(value)) = lookup(object, &place.path)
+        {
+            self.value.clone_from(value);
+        }
+    }
+
+    /// Writes it into `field`. `place` is where it stands, if that is in the same resource.
+    fn write_to(
+        &mut self,
+        field: &mut Value,
+        place: Option<*const Value>,
+        options: &FieldOptions,
+    ) -> Result<(), String> {
+        let is_place = place.is_some_and(|place| std::ptr::eq(field, place));
+        if !is_place && place.is_some_and(|place| holds(field, place)) {
+            // What it stood in is replaced; the value itself is none of the resource's any more.
+            self.source = None;
+        }
+        set_field(field, &self.value, options)?;
+        if is_place {
+            self.value.clone_from(field);
+        }
+        Ok(())
+    }
+}
+
+/// Whether `place` is in `value`.
+fn holds(value: &Value, place: *const Value) -> bool {
+    std::ptr::eq(value, place)
+        || match value {
+            Value::Seq(items) => items.iter().any(|item| holds(item, place)),
+            Value::Map(map) => map.values().any(|value| holds(value, place)),
+            Value::Plain(_) | Value::Str(_) => false,
+        }
+}
+
+fn source_value(source: &ReplacementSource, resources: &Resources) -> Result<Copied, KustomizeError> {
     let gvk = Gvk { group: &source.group, version: &source.version, kind: &source.kind };
     let namespace = |text: &str| if text.is_empty() { DEFAULT_NAMESPACE } else { text }.to_owned();
     let selects = |id: Id<'_>| {
@@ -97,9 +161,10 @@ fn source_value(source: &ReplacementSource, resources: &Resources) -> Result<Val
             && (source.namespace.is_empty() || namespace(&source.namespace) == namespace(id.namespace))
             && id.gvk.is_selected_by(gvk)
     };
-    let found: Vec<&Resource> = resources.list.iter().filter(|resource| ids(resource).any(&selects)).collect();
-    let resource = match found.as_slice() {
-        [resource] => *resource,
+    let all = resources.list.iter().enumerate();
+    let found: Vec<_> = all.filter(|(_, resource)| ids(resource).any(&selects)).collect();
+    let (index, resource) = match found.as_slice() {
+        [(index, resource)] => (*index, *resource),
         [] => return Err(KustomizeError::new("there is no such resource; correct kind, name or namespace")),
         _ => {
             return Err(KustomizeError::new(
@@ -109,15 +174,18 @@ fn source_value(source: &ReplacementSource, resources: &Resources) -> Result<Val
     };
     let path = if source.field_path.is_empty() { DEFAULT_FIELD } else { &source.field_path };
     let in_path = |reason: String| KustomizeError::new(reason).in_field("fieldPath");
-    let value = parse(path).and_then(|steps| lookup(&resource.value, &steps)).map_err(in_path)?;
+    let steps = parse(path).map_err(in_path)?;
+    let value = lookup(&resource.value, &steps).map_err(in_path)?;
     let value = value
         .filter(|value| super::field_spec::is_given(value))
         .ok_or_else(|| in_path(format!("{} has nothing at `{path}`", resource.describe())))?;
     let options = source.options.clone().unwrap_or_default();
     if options.delimiter.is_empty() {
-        return Ok(value.clone());
+        let source = Some(Place { resource: index, path: steps });
+        return Ok(Copied { value: value.clone(), source });
     }
-    part_of(value, &options).map_err(|reason| KustomizeError::new(reason).in_field("options"))
+    let part = part_of(value, &options).map_err(|reason| KustomizeError::new(reason).in_field("options"))?;
+    Ok(Copied::fixed(part))
 }
 
 /// The part of a scalar between two delimiters.
@@ -129,7 +197,7 @@ fn part_of(value: &Value, options: &FieldOptions) -> Result<Value, String> {
 }
 
 fn write(
-    value: &Value,
+    value: &mut Copied,
     target: &ReplacementTarget,
     resources: &mut Resources,
     schema: &Schema,
@@ -147,7 +215,7 @@ fn write(
     let default = [DEFAULT_FIELD.to_owned()];
     let paths = if target.field_paths.is_empty() { &default[..] } else { &target.field_paths };
     let options = target.options.clone().unwrap_or_default();
-    for resource in &mut resources.list {
+    for (position, resource) in resources.list.iter_mut().enumerate() {
         let rejected = rejects.iter().any(|(matcher, by_name, by_metadata)| {
             (*by_metadata && matcher.selects_metadata(resource))
                 || (*by_name && ids(resource).any(|id| matcher.selects_id(id)))
@@ -157,40 +225,55 @@ fn write(
             continue;
         }
         for (index, path) in paths.iter().enumerate() {
-            write_field(&mut resource.value, path, value, &options).map_err(|reason| {
+            write_field(resource, position, path, value, &options).map_err(|reason| {
                 let reason = format!("{}: `{path}`: {reason}", resource.describe());
                 KustomizeError::new(reason).in_field(&format!("fieldPaths[{index}]"))
             })?;
         }
-        resource.settle_shared();
         resource.rescope(schema);
     }
     Ok(())
 }
 
-fn write_field(object: &mut Value, path: &str, value: &Value, options: &FieldOptions) -> Result<(), String> {
+fn write_field(
+    resource: &mut Resource,
+    position: usize,
+    path: &str,
+    value: &mut Copied,
+    options: &FieldOptions,
+) -> Result<(), String> {
     let steps = parse(path)?;
-    let create = options.create.then(|| Create::like(value));
+    let create = options.create.then(|| Create::like(&value.value));
     // Annotations become strings in the end, whatever they were.
     let annotation =
         steps.get(..2) == Some(&[Step::Field("metadata".to_owned()), Step::Field("annotations".to_owned())]);
-    let mut set = |field: &mut Value| {
+    let set = |field: &mut Value, value: &mut Copied, place: Option<*const Value>| {
         if let Value::Plain(plain) = field
             && annotation
             && plain.kind() != Kind::Empty
         {
             *field = Value::str(plain.text());
         }
-        set_field(field, value, options)
+        value.write_to(field, place, options)
     };
-    if structured::write(object, &steps, create, &mut set)? {
-        return Ok(());
+    let object = &mut resource.value;
+    let place = value.place_in(position, object);
+    if !structured::write(object, &steps, create, &mut |field| set(field, value, place))? {
+        if create.is_some() && place.is_some() {
+            // What is made for the value is part of it where it is made inside of it.
+            visit(object, &steps, create, &mut |_| Ok(()))?;
+            value.refresh(position, object);
+        }
+        let place = value.place_in(position, object);
+        match visit(object, &steps, create, &mut |field| set(field, value, place))? {
+            0 if options.create => return Err("there is no such field, and it can't be made".to_owned()),
+            0 => return Err("there is no such field; correct the path, or set `options.create`".to_owned()),
+            _ => {}
+        }
     }
-    match visit(object, &steps, create, &mut set)? {
-        0 if options.create => Err("there is no such field, and it can't be made".to_owned()),
-        0 => Err("there is no such field; correct the path, or set `options.create`".to_owned()),
-        _ => Ok(()),
-    }
+    resource.settle_shared();
+    value.refresh(position, &resource.value);
+    Ok(())
 }
 
 /// Writes a value, or a part of it, into a field.

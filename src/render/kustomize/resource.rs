@@ -187,6 +187,15 @@ impl Resource {
         self.previous_ids().chain(std::iter::once(self.id()))
     }
 
+    /// Whether a comma in a former name makes kustomize lose count: it keeps names, namespaces and kinds in lists of texts.
+    pub fn has_lost_count(&self) -> bool {
+        let commas = |text: fn(&Previous) -> &str| -> usize {
+            self.previous.iter().map(|previous| text(previous).matches(',').count()).sum()
+        };
+        let names = commas(|previous| &previous.name);
+        names != commas(|previous| &previous.namespace) || names != commas(|previous| &previous.kind)
+    }
+
     /// Writes down what it is called, before that changes.
     pub fn remember(&mut self) {
         let id = self.id();
@@ -220,7 +229,9 @@ impl Resource {
 
     fn set_metadata(&mut self, field: &str, text: &str) {
         if let Some(metadata) = self.metadata_mut() {
-            metadata.insert(field, Value::str(text));
+            let value = metadata.get_or_insert_with(field, || Value::untagged(text));
+            value.write_over(text);
+            value.quote_if_keyword();
         }
     }
 
@@ -282,10 +293,7 @@ impl Resources {
         }
         let start = self.list.len();
         self.list.extend(more);
-        let mut ids = HashSet::with_capacity(self.list.len());
-        let twice = self.list.iter().position(|resource| !ids.insert(resource.id()));
-        drop(ids);
-        if let Some(resource) = twice.and_then(|at| self.list.get(at)) {
+        if let Some(resource) = self.twice() {
             let reason = format!(
                 "{} ({}) is there already; each resource may be added once, or use a patch to change it",
                 resource.describe(),
@@ -295,6 +303,12 @@ impl Resources {
             return Err(KustomizeError::new(reason));
         }
         Ok(())
+    }
+
+    /// A resource that is called like one before it.
+    pub fn twice(&self) -> Option<&Resource> {
+        let mut ids = HashSet::with_capacity(self.list.len());
+        self.list.iter().find(|resource| !ids.insert(resource.id()))
     }
 
     /// Positions of the resources that are or were called so that `matches`.

@@ -178,7 +178,7 @@ impl<'s> Walk<'s> {
                 Ok(Outcome::Clear) => false,
                 Ok(Outcome::Theirs) => assign(value, their),
                 Ok(Outcome::Ours) => {
-                    quote_keyword(value);
+                    value.quote_if_keyword();
                     true
                 }
                 Err(error) => {
@@ -193,7 +193,7 @@ impl<'s> Walk<'s> {
         for ((key, value), _) in theirs.iter_mut().zip(new).filter(|(_, new)| *new) {
             let field = node.and_then(|node| node.field(key));
             if self.pair(None, Some(value), field).map_err(|error| error.under(key))? == Outcome::Theirs {
-                quote_keyword(value);
+                value.quote_if_keyword();
                 ours.insert(key, value.clone());
             }
         }
@@ -209,7 +209,7 @@ impl<'s> Walk<'s> {
                 Some(_) => Ok(true),
                 None => self.alone(value, field),
             };
-            quote_keyword(value);
+            value.quote_if_keyword();
             stays.unwrap_or_else(|error| {
                 failed = Some(error.under(key));
                 true
@@ -280,14 +280,6 @@ fn assign(slot: &mut Value, theirs: Option<&mut Value>) -> bool {
     slot.replace_keeping_quotes(theirs.clone());
     theirs.clone_from(slot);
     true
-}
-
-/// What an older version of YAML would not take for a string gets quotes when the walk passes it, so that a number which
-/// a later patch puts there becomes a string.
-fn quote_keyword(value: &mut Value) {
-    if let Value::Str(text) = value {
-        text.quote_if_keyword();
-    }
 }
 
 /// What a mapping of the patch says about itself; that is taken out of it.

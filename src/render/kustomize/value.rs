@@ -4,6 +4,7 @@
 
 use super::scalar;
 
+pub use super::map::Map;
 pub use super::scalar::Kind;
 
 /// A YAML value.
@@ -83,6 +84,7 @@ impl Text {
     /// Gives it quotes if go-yaml v2 would not read it as a string without them.
     pub(super) fn quote_if_keyword(&mut self) {
         self.quoted = self.quoted || (!self.text.is_empty() && scalar::needs_quotes(&self.text));
+        self.untagged &= !self.quoted;
     }
 }
 
@@ -155,7 +157,7 @@ impl Value {
         }
     }
 
-    /// Whether it is a scalar that a replacement made: it is of no type, so anything may be written over it.
+    /// Whether it is a scalar that kustomize set or made: it is of no type, so anything may be written over it.
     pub(super) const fn is_untagged(&self) -> bool {
         match self {
             Self::Str(text) => text.untagged,
@@ -164,7 +166,7 @@ impl Value {
         }
     }
 
-    /// What a replacement writes over a scalar of no type. It remains one.
+    /// A scalar of no type that says `text`.
     pub(super) fn untagged(text: &str) -> Self {
         let mut value = Self::plain(text);
         match &mut value {
@@ -173,6 +175,27 @@ impl Value {
             _ => {}
         }
         value
+    }
+
+    /// Makes it print as an empty text if it is null of which nothing is written.
+    pub(super) fn settle_empty(&mut self) {
+        if let Self::Plain(plain) = self
+            && plain.text.is_empty()
+        {
+            plain.kind = Kind::Empty;
+        }
+    }
+
+    /// Gives quotes to what a walk of a merge passes and an older version of YAML would not take for a string, so that it
+    /// stays one whatever a later patch puts there. A scalar of no type becomes a string by that, except for times.
+    pub(super) fn quote_if_keyword(&mut self) {
+        match self {
+            Self::Str(text) => text.quote_if_keyword(),
+            Self::Plain(plain) if plain.untagged && !plain.text.is_empty() && plain.kind != Kind::Time => {
+                *self = Self::quoted(&*plain.text);
+            }
+            _ => {}
+        }
     }
 
     /// Whether it is a string that stands in quotes, or in a block.
@@ -198,14 +221,7 @@ impl Value {
     /// Writes `text` over it as kustomize sets names: the quotes stay, and what has none is read again, so that it may
     /// become a number.
     pub fn write_over(&mut self, text: &str) {
-        *self = if self.is_quoted() { Self::quoted(text) } else { Self::plain(text) };
-    }
-
-    /// `text` for a field that isn't there yet, as kustomize sets names: with quotes if it needs them to be a string.
-    pub fn named(text: &str) -> Self {
-        let mut value = Text::from(text.to_owned());
-        value.quote_if_keyword();
-        Self::Str(value)
+        *self = if self.is_quoted() { Self::quoted(text) } else { Self::untagged(text) };
     }
 
     /// Whether it is null.
@@ -316,120 +332,5 @@ impl From<&str> for Value {
 impl From<Map> for Value {
     fn from(map: Map) -> Self {
         Self::Map(map)
-    }
-}
-
-/// A mapping whose entries keep the order in which they were inserted. Two mappings are equal if they have the same
-/// entries in the same order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Map {
-    entries: Vec<(String, Value)>,
-}
-
-impl Map {
-    /// A mapping without entries.
-    pub const fn new() -> Self {
-        Self { entries: Vec::new() }
-    }
-
-    /// Takes entries whose keys are known to differ.
-    pub(super) const fn from_unique(entries: Vec<(String, Value)>) -> Self {
-        Self { entries }
-    }
-
-    /// Number of entries.
-    pub const fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether it has no entries.
-    pub const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    fn position(&self, key: &str) -> Option<usize> {
-        self.entries.iter().position(|(found, _)| found == key)
-    }
-
-    /// Whether there is an entry for `key`.
-    pub fn contains_key(&self, key: &str) -> bool {
-        self.position(key).is_some()
-    }
-
-    /// The value for `key`.
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        self.entries.iter().find(|(found, _)| found == key).map(|(_, value)| value)
-    }
-
-    /// The value for `key`, to change.
-    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        self.entries.iter_mut().find(|(found, _)| found == key).map(|(_, value)| value)
-    }
-
-    /// Sets the value for `key`, in place or at the end. Returns the value that was there.
-    pub fn insert(&mut self, key: impl Into<String>, value: Value) -> Option<Value> {
-        let key = key.into();
-        match self.get_mut(&key) {
-            Some(slot) => Some(std::mem::replace(slot, value)),
-            None => {
-                self.entries.push((key, value));
-                None
-            }
-        }
-    }
-
-    /// The value for `key`, which is first set to what `default` makes if there is none.
-    pub fn get_or_insert_with(&mut self, key: &str, default: impl FnOnce() -> Value) -> &mut Value {
-        let at = self.position(key).unwrap_or_else(|| {
-            self.entries.push((key.to_owned(), default()));
-            self.entries.len() - 1
-        });
-        #[allow(clippy::indexing_slicing)] // `at` is a position in it.
-        &mut self.entries[at].1
-    }
-
-    /// Takes the entry for `key` out. The order of the others stays.
-    pub fn remove(&mut self, key: &str) -> Option<Value> {
-        self.position(key).map(|at| self.entries.remove(at).1)
-    }
-
-    /// Keeps the entries for which `keep` is true.
-    pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Value) -> bool) {
-        self.entries.retain_mut(|(key, value)| keep(key, value));
-    }
-
-    /// The entries in their order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Value)> + ExactSizeIterator {
-        self.entries.iter().map(|(key, value)| (key.as_str(), value))
-    }
-
-    /// The entries in their order, values to change.
-    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&str, &mut Value)> + ExactSizeIterator {
-        self.entries.iter_mut().map(|(key, value)| (key.as_str(), value))
-    }
-
-    /// The keys in their order.
-    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
-        self.entries.iter().map(|(key, _)| key.as_str())
-    }
-
-    /// The values in the order of their entries.
-    pub fn values(&self) -> impl DoubleEndedIterator<Item = &Value> + ExactSizeIterator {
-        self.entries.iter().map(|(_, value)| value)
-    }
-
-    /// Takes the mapping apart.
-    pub fn into_entries(self) -> Vec<(String, Value)> {
-        self.entries
-    }
-}
-
-impl<K: Into<String>> FromIterator<(K, Value)> for Map {
-    fn from_iter<T: IntoIterator<Item = (K, Value)>>(entries: T) -> Self {
-        let mut map = Self::new();
-        for (key, value) in entries {
-            map.insert(key, value);
-        }
-        map
     }
 }

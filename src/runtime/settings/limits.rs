@@ -3,7 +3,7 @@
 use super::Settings;
 use crate::engine::contest::ContestLimits;
 use crate::git::{GitLimits, SshSettings};
-use crate::render::RenderLimits;
+use crate::render::{RenderLimits, RenderOptions};
 
 impl Settings {
     /// Limits of everything that is done with repositories.
@@ -25,6 +25,13 @@ impl Settings {
     /// How the ssh program is called.
     pub fn ssh(&self) -> SshSettings {
         SshSettings { known_hosts: self.git.known_hosts.clone(), ..SshSettings::default() }
+    }
+
+    /// How renderings are done.
+    pub fn render_options(&self) -> RenderOptions {
+        let remote_bases = self.render.kustomize_remote_bases.clone().unwrap_or_default();
+        let load_restriction = self.render.kustomize_load_restrictor.into();
+        RenderOptions { limits: self.render_limits(), load_restriction, remote_bases, ..RenderOptions::default() }
     }
 
     /// Bounds of one rendering.

@@ -17,7 +17,9 @@ mod values;
 
 pub use file::{SettingsFileError, with_defaults};
 pub use lease::{LeasePreset, LeaseSettings};
-pub use values::{Bytes, Namespaces};
+pub use values::{Bytes, LoadRestrictor, Namespaces};
+
+use crate::render::remote::RemoteBases;
 
 /// Namespace of the agent where nothing says another.
 const DEFAULT_NAMESPACE: &str = "driftless";
@@ -135,7 +137,7 @@ pub struct GitSettings {
     pub allow_local_repositories: Option<bool>,
 }
 
-/// How much one rendering may produce.
+/// What renderings may use, and how much they may produce.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Rendering")]
 pub struct RenderSettings {
@@ -157,6 +159,19 @@ pub struct RenderSettings {
     /// Largest object as canonical JSON, in bytes; what is much larger does not fit into etcd
     #[arg(long, env = "DRIFTLESS_RENDER_MAX_OBJECT_SIZE", value_name = "SIZE", default_value = "1536Ki")]
     pub render_max_object_size: Bytes,
+    /// Git repositories that kustomizations may build on beside their own: URLs with commas between, each for all below it;
+    /// only full commit ids of them are followed [default: none]
+    #[arg(long, env = "DRIFTLESS_KUSTOMIZE_REMOTE_BASES", value_name = "URLS")]
+    pub kustomize_remote_bases: Option<RemoteBases>,
+    /// Which files kustomizations may read: LoadRestrictionsRootOnly for those in their own folder and below, or
+    /// LoadRestrictionsNone, as Flux builds, for all in the repository
+    #[arg(
+        long,
+        env = "DRIFTLESS_KUSTOMIZE_LOAD_RESTRICTOR",
+        value_name = "NAME",
+        default_value = "LoadRestrictionsRootOnly"
+    )]
+    pub kustomize_load_restrictor: LoadRestrictor,
 }
 
 /// What keeps pruning safe and heals from fighting.

@@ -4,6 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
+use crate::render::kustomize::LoadRestriction;
+
 /// Longest duration that a setting takes: 365 days.
 const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Most namespaces that one list names.
@@ -82,6 +86,26 @@ impl FromStr for Bytes {
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+/// Which files kustomizations may read, by the names that the kustomize program gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LoadRestrictor {
+    /// Those in their own folder and below
+    #[value(name = "LoadRestrictionsRootOnly")]
+    RootOnly,
+    /// All in the repository
+    #[value(name = "LoadRestrictionsNone")]
+    None,
+}
+
+impl From<LoadRestrictor> for LoadRestriction {
+    fn from(restrictor: LoadRestrictor) -> Self {
+        match restrictor {
+            LoadRestrictor::RootOnly => Self::RootOnly,
+            LoadRestrictor::None => Self::None,
+        }
     }
 }
 

@@ -106,6 +106,7 @@ impl Reader {
                 }
             }
         }
+        definition.name = line.split(' ').next().unwrap_or_default().to_owned();
         if let Some(place) = self.types.own.get_mut(id) {
             *place = definition;
         }
@@ -182,6 +183,7 @@ impl Reader {
         let scalar =
             |scalar, format| Definition { scalar: Some(scalar), format: Some(format), ..Definition::default() };
         let any = |elements, atomic, format| Definition {
+            name: String::new(),
             scalar: Some(Scalar::Untyped),
             format: Some(format),
             list: Some(ListDefinition { kind: ListKind::Atomic, items: UNTYPED }),

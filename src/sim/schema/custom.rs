@@ -218,6 +218,7 @@ impl Builder {
             |scalar, format| Definition { scalar: Some(scalar), format: Some(format), ..Definition::default() };
         let definition = match kind {
             None => Definition {
+                name: String::new(),
                 scalar: Some(Scalar::Untyped),
                 format: Some(Format::Json),
                 list: Some(self.list(node, preserve)),

@@ -6,6 +6,7 @@
 mod builtin;
 mod check;
 mod custom;
+mod formats;
 mod normal;
 pub mod quantity;
 mod structural;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 pub use builtin::Schemas;
 pub use check::FieldError;
+pub use formats::{FormatError, check_formats};
 pub use normal::{normalize, store, zero};
 pub use structural::{Structural, StructuralError};
 
@@ -89,6 +91,8 @@ pub struct Patch {
 
 #[derive(Debug, Default)]
 struct Definition {
+    /// As the table calls it; empty: it is written as an expression.
+    name: String,
     scalar: Option<Scalar>,
     format: Option<Format>,
     list: Option<ListDefinition>,
@@ -149,6 +153,7 @@ impl Types {
     /// The two types that all others build on.
     fn new() -> Self {
         let of = |elements, atomic| Definition {
+            name: String::new(),
             scalar: Some(Scalar::Untyped),
             format: Some(Format::Json),
             list: Some(ListDefinition { kind: ListKind::Atomic, items: UNTYPED }),
@@ -217,6 +222,11 @@ impl<'a> Type<'a> {
 
     fn definition(self) -> Option<&'a Definition> {
         self.types.get(self.id)
+    }
+
+    /// Its name in the table, as `core.v1.Container`; empty if it has none.
+    pub fn name(self) -> &'a str {
+        self.definition().map(|definition| definition.name.as_str()).unwrap_or_default()
     }
 
     /// What a scalar of this type may be; `None`: it may not be one.

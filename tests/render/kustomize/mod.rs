@@ -2,8 +2,11 @@
 
 mod case;
 mod conformance;
+mod helm;
 mod hostile;
+mod orders;
 mod ours;
 mod overlays;
 mod program;
+mod remote;
 mod shapes;

@@ -32,6 +32,7 @@ pub(super) fn simple(random: &mut Random, seen: &Seen<'_>) -> String {
             ", includeSelectors: true",
             ", includeTemplates: true",
             ", includeVolumeClaimTemplates: true",
+            ", fields: [{kind: Widget, path: spec/labels, create: true}]",
         ]);
         text += &format!("labels: [{{pairs: {{part: {}, tier: {}}}{flag}}}]\n", random.value(), random.value());
     }
@@ -68,98 +69,6 @@ fn images(random: &mut Random) -> String {
         text += &format!("- {{name: {name}, {change}}}\n");
     }
     text
-}
-
-/// Patches of both kinds, with targets and by their own id.
-pub(super) fn patches(random: &mut Random, seen: &Seen<'_>) -> String {
-    let mut items = String::new();
-    for _ in 0..random.below(3) {
-        let Some(made) = random.element(seen.objects) else { break };
-        items += &if random.chance(50) { strategic(random, made) } else { json(random, made) };
-    }
-    if items.is_empty() { items } else { format!("patches:\n{items}") }
-}
-
-fn strategic(random: &mut Random, made: &Made) -> String {
-    let namespace = made.namespace.map_or(String::new(), |namespace| format!(", namespace: {namespace}"));
-    let (target, name) = if random.chance(40) {
-        (format!("- target: {{kind: {}}}\n  patch: |-\n", made.kind), "any".to_owned())
-    } else {
-        ("- patch: |-\n".to_owned(), made.name.clone())
-    };
-    let body = match made.kind {
-        "Deployment" | "StatefulSet" | "DaemonSet" => pod_patch(random),
-        "Service" => "spec:\n  ports:\n  - {port: 80, name: http}\n  - {port: 443}\n".to_owned(),
-        "ConfigMap" => format!("data: {{a: null, new: {}}}\n", random.value()),
-        "Widget" => {
-            format!("spec:\n  values: {{v0: null, new: {}}}\n  parts: [{{name: p1, weight: 9}}]\n", random.scalar())
-        }
-        "Role" => "rules: [{apiGroups: [apps], resources: [deployments], verbs: [list]}]\n".to_owned(),
-        _ if random.chance(10) => "$patch: delete\n".to_owned(),
-        _ => String::new(),
-    };
-    let annotation = random.value();
-    let text = format!(
-        "apiVersion: {}\nkind: {}\nmetadata: {{name: {name}{namespace}, annotations: {{patched: {annotation}}}}}\n{body}",
-        made.api_version, made.kind
-    );
-    target + &indented(&text)
-}
-
-fn pod_patch(random: &mut Random) -> String {
-    let container = random.of(&[
-        "{name: main, env: [{name: B, $patch: delete}, {name: C, value: c}]}",
-        "{name: side, $patch: delete}",
-        "{name: new, image: app}",
-        "{name: main, ports: [{containerPort: 53, protocol: TCP}, {containerPort: 8080, hostPort: 1}]}",
-        "{name: main, args: [replaced], resources: {limits: {cpu: 1, memory: 1Gi}}}",
-        "{name: main, env: null}",
-    ]);
-    let rest = random.of(&[
-        "volumes: [{name: c, emptyDir: {}, configMap: null}, {name: new, emptyDir: {}}]",
-        "volumes: [{name: s, $patch: delete}]",
-        "nodeSelector: {disk: ssd}",
-        "tolerations: [{key: a}]",
-        "serviceAccountName: null",
-        "imagePullSecrets: [{name: more}]",
-    ]);
-    format!("spec:\n  template:\n    spec:\n      containers:\n      - {container}\n      {rest}\n")
-}
-
-fn json(random: &mut Random, made: &Made) -> String {
-    let target = random.of(&["kind", "name", "both"]);
-    let target = match target {
-        "kind" => format!("kind: {}", made.kind),
-        "name" => format!("name: {}", made.name),
-        _ => format!("kind: {}, name: {}", made.kind, made.name),
-    };
-    let operation = match made.kind {
-        "Deployment" | "StatefulSet" | "DaemonSet" => random.of(&[
-            "{op: replace, path: /spec/template/spec/containers/0/image, value: patched:1}",
-            "{op: add, path: /spec/template/spec/containers/-, value: {name: last, image: app}}",
-            "{op: add, path: /spec/template/spec/containers/0, value: {name: first, image: app}}",
-            "{op: add, path: /spec/selector/matchLabels/json, value: '1'}",
-            "{op: copy, from: /spec/selector, path: /spec/copied}",
-            "{op: move, from: /spec/template/spec/containers/0/image, path: /spec/moved}",
-        ]),
-        "ConfigMap" => {
-            random.of(&["{op: add, path: /data/c, value: '1'}", "{op: test, path: /kind, value: ConfigMap}"])
-        }
-        _ => random.of(&[
-            "{op: add, path: /metadata/labels, value: {json: patched}}",
-            "{op: add, path: /extra, value: [1, a, null]}",
-        ]),
-    };
-    let target = if target.starts_with("name") { format!("kind: {}, {target}", made.kind) } else { target };
-    format!(
-        "- target: {{{target}}}\n  patch: |-\n    - {operation}\n    - {{op: add, path: /metadata/annotations, value: {{by: {}}}}}\n",
-        random.value()
-    )
-}
-
-/// `text` as a block below a key of a list item.
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
 /// Generated maps and secrets: new ones, and changes to those of the bases. Their names are added to `made`.
@@ -214,30 +123,57 @@ fn sources(random: &mut Random) -> String {
 
 /// Replacements between objects that are there.
 pub(super) fn replacements(random: &mut Random, seen: &Seen<'_>) -> String {
+    let mut text = String::new();
+    for _ in 0..=random.below(2) {
+        text += &replacement(random, seen);
+    }
+    if text.is_empty() { text } else { format!("replacements:\n{text}") }
+}
+
+/// A field of an object to copy from, and options that take a part of it.
+fn source_field(random: &mut Random, kind: &str) -> (&'static str, &'static str) {
+    let path = match kind {
+        "ConfigMap" => random.of(&["data", "data.a", "metadata.name"]),
+        "Widget" => random.of(&["spec.values", "spec.image", "spec.parts.0", "spec.parts.[name=p0].weight"]),
+        "Deployment" => random.of(&["spec.selector", "spec.template.spec.containers.0.image", "metadata.name"]),
+        _ => random.of(&["metadata.name", "kind"]),
+    };
+    let options = match path {
+        "data" | "spec.values" | "spec.parts.0" | "spec.selector" => "",
+        _ => random.of(&["", "", ", options: {delimiter: ':'}", ", options: {delimiter: '-', index: 0}"]),
+    };
+    (path, options)
+}
+
+fn replacement(random: &mut Random, seen: &Seen<'_>) -> String {
     let (Some(source), Some(target)) = (random.element(seen.objects), random.element(seen.objects)) else {
         return String::new();
     };
+    let (path, options) = source_field(random, source.kind);
     let source = match random.below(3) {
         0 => format!("sourceValue: {}", random.value()),
-        _ => format!(
-            "source: {{kind: {}, name: {}, fieldPath: {}}}",
-            source.kind,
-            source.name,
-            random.of(&["metadata.name", "kind"])
-        ),
+        _ => format!("source: {{kind: {}, name: {}, fieldPath: '{path}'{options}}}", source.kind, source.name),
     };
-    let (path, options) = match (target.kind, random.below(3)) {
+    let (path, options) = match (target.kind, random.below(4)) {
         ("Deployment" | "StatefulSet", 0) => {
             ("'spec.template.spec.containers.[name=main].image'", "delimiter: ':', index: 0")
         }
         ("Deployment" | "StatefulSet", 1) => ("'spec.template.spec.containers.*.workingDir'", "create: true"),
+        ("Deployment" | "StatefulSet", 2) => ("'spec.template.spec.containers.[name=new].image'", "create: true"),
         ("ConfigMap", 0) => ("metadata.name", "delimiter: '-', index: 1"),
+        ("ConfigMap", 1) => (r"'data.config\.json.deep.host', data.b", "create: true"),
+        ("ConfigMap", 2) => (r"'data.config\.json.list.*'", "delimiter: '-', index: -1"),
+        ("Widget", 0) => ("spec.values.made, spec.text", "create: true"),
+        ("Widget", 1) => ("'spec.parts.*.name'", "delimiter: 'p', index: 2"),
         _ => ("metadata.annotations.replaced", "create: true"),
     };
-    format!(
-        "replacements:\n- {source}\n  targets: [{{select: {{kind: {}}}, fieldPaths: [{path}], options: {{{options}}}}}]\n",
-        target.kind
-    )
+    let select = match random.below(4) {
+        0 => format!("kind: {}, name: {}", target.kind, target.name),
+        1 => format!("kind: {}, labelSelector: 'app in (web,db)'", target.kind),
+        _ => format!("kind: {}", target.kind),
+    };
+    let reject = if random.chance(20) { format!(", reject: [{{name: {}}}]", random.of(&NAMES)) } else { String::new() };
+    format!("- {source}\n  targets: [{{select: {{{select}}}{reject}, fieldPaths: [{path}], options: {{{options}}}}}]\n")
 }
 
 /// A variable, and what makes it reach custom resources.
@@ -245,8 +181,12 @@ pub(super) fn variables(random: &mut Random, seen: &Seen<'_>) -> String {
     let Some(object) = random.element(seen.objects) else { return String::new() };
     let namespace = object.namespace.map_or(String::new(), |namespace| format!(", namespace: {namespace}"));
     format!(
-        "vars:\n- {{name: NAME, objref: {{apiVersion: {}, kind: {}, name: {}{namespace}}}}}\n",
-        object.api_version, object.kind, object.name
+        "vars:\n- {{name: {}, objref: {{apiVersion: {}, kind: {}, name: {}{namespace}}}{}}}\n",
+        if seen.folder == "layer0" { "NAME" } else { seen.folder },
+        object.api_version,
+        object.kind,
+        object.name,
+        random.of(&["", ", fieldref: {fieldpath: metadata.name}", ", fieldref: {fieldpath: kind}"]),
     )
 }
 

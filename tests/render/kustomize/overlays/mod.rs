@@ -3,8 +3,11 @@
 
 mod fields;
 mod objects;
+mod patches;
 mod random;
 mod runs;
+mod settings;
+mod transformers;
 
 use fields::Seen;
 use objects::Made;
@@ -35,7 +38,7 @@ impl Overlay {
         let mut random = Random::new(seed);
         let random = &mut random;
         let mut overlay = Self { files: Vec::new(), build: String::new() };
-        let component = random.chance(35).then(|| overlay.component(random));
+        let component = random.chance(35).then(|| overlay.component(random, 0));
         let mut layers: Vec<Layer> = Vec::new();
         let depth = 1 + random.below(4);
         for level in 0..depth {
@@ -112,7 +115,7 @@ impl Overlay {
     fn fields(&mut self, random: &mut Random, layer: &mut Layer, inherited: &[String]) -> String {
         let seen = Seen { folder: &layer.folder, objects: &layer.objects, generated: inherited };
         let mut text = fields::simple(random, &seen);
-        text += &fields::patches(random, &seen);
+        text += &patches::patches(random, &seen, &mut self.files);
         let mut generated = Vec::new();
         let generators = fields::generators(random, &seen, &mut generated);
         text += &generators;
@@ -122,11 +125,10 @@ impl Overlay {
         if random.chance(10) {
             text += &fields::variables(random, &seen);
         }
-        if random.chance(20) {
-            text += "configurations: [refs.yaml]\n";
-            let refs = "nameReference:\n- kind: ConfigMap\n  version: v1\n  fieldSpecs: [{kind: Widget, path: spec/configRef/name}]\nimages:\n- {kind: Widget, path: spec/image}\ncommonLabels:\n- {kind: Widget, path: spec/selector, create: true}\n";
-            self.files.push((format!("{}/refs.yaml", layer.folder), refs.to_owned()));
+        if random.chance(10) {
+            text += &transformers::transformers(random, &seen, &mut self.files);
         }
+        text += &self.settings(random, &layer.folder);
         if generators.contains("file.txt") {
             let content: String = serde_json::from_str(&random.value()).unwrap();
             self.files.push((format!("{}/file.txt", layer.folder), format!("first\n{content}\n")));
@@ -138,19 +140,48 @@ impl Overlay {
         text
     }
 
-    fn component(&mut self, random: &mut Random) -> Layer {
-        let mut layer = Layer { folder: "component".to_owned(), ..Layer::default() };
+    /// What says which fields there are.
+    fn settings(&mut self, random: &mut Random, folder: &str) -> String {
+        let mut text = String::new();
+        if random.chance(25) {
+            text += "configurations: [refs.yaml]\n";
+            self.files.push((format!("{folder}/refs.yaml"), settings::configuration(random)));
+        }
+        if random.chance(8) {
+            text += "crds: [definition.json]\n";
+            self.files.push((format!("{folder}/definition.json"), settings::definition(random).to_owned()));
+        }
+        if random.chance(5) {
+            text += "openapi: {path: schema.json}\n";
+            self.files.push((format!("{folder}/schema.json"), settings::schema(random)));
+        }
+        text
+    }
+
+    /// A component, and sometimes others that it has.
+    fn component(&mut self, random: &mut Random, depth: usize) -> Layer {
+        let name = if depth == 0 { "component".to_owned() } else { format!("component{depth}") };
+        let mut layer = Layer { folder: name.clone(), ..Layer::default() };
+        let inner = (depth < 3 && random.chance(30)).then(|| self.component(random, depth + 1));
         let mut text = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n".to_owned();
         // Of names that no layer has.
         text += "resources: [extra.yaml]\n";
-        let extra = "apiVersion: v1\nkind: Secret\nmetadata: {name: component}\nstringData: {a: b}\n";
-        self.files.push(("component/extra.yaml".to_owned(), extra.to_owned()));
-        layer.objects.push(Made { api_version: "v1", kind: "Secret", name: "component".to_owned(), namespace: None });
+        let extra = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{a: b}}\n");
+        self.files.push((format!("{name}/extra.yaml"), extra));
+        layer.objects.push(Made { api_version: "v1", kind: "Secret", name: name.clone(), namespace: None });
+        if let Some(inner) = inner {
+            text += &format!("components: [../{}]\n", inner.folder);
+            layer.objects.extend(inner.objects);
+        }
         let seen = Seen { folder: &layer.folder, objects: &layer.objects, generated: &[] };
         text += &fields::simple(random, &seen);
-        text += &fields::patches(random, &seen);
+        text += &patches::patches(random, &seen, &mut self.files);
         text += &fields::replacements(random, &seen);
-        self.files.push(("component/kustomization.yaml".to_owned(), text));
+        if random.chance(30) {
+            text += &format!("configMapGenerator:\n- {{name: {name}-map, literals: [a={}]}}\n", random.below(9));
+        }
+        text += &self.settings(random, &layer.folder);
+        self.files.push((format!("{name}/kustomization.yaml"), text));
         layer
     }
 }

@@ -59,6 +59,11 @@ pub(super) fn object(random: &mut Random, there: &[Made]) -> Option<(Made, Strin
         text += &format!("  annotations: {{note: {}}}\n", random.value());
     }
     text += &body(random, kind);
+    if random.chance(3) {
+        // Kustomize takes a list apart.
+        let items: String = text.lines().map(|line| format!("  {line}\n")).collect();
+        text = format!("apiVersion: v1\nkind: List\nitems:\n-{}", items.strip_prefix(' ').unwrap_or(&items));
+    }
     Some((made, text))
 }
 
@@ -80,7 +85,7 @@ fn body(random: &mut Random, kind: &str) -> String {
             "spec:\n  selector: {{app: {name}}}\n  ports:\n  - {{port: 80, targetPort: {}}}\n  - {{port: 53, protocol: UDP}}\n",
             random.of(&["http", "8080"])
         ),
-        "ConfigMap" => format!("data:\n  a: {}\n  b: {}\n", random.value(), random.value()),
+        "ConfigMap" => config_map(random),
         "Secret" => "type: Opaque\ndata:\n  password: c2VjcmV0\n".to_owned(),
         "ServiceAccount" => format!("imagePullSecrets:\n- name: {name}\n"),
         "PersistentVolumeClaim" => "spec:\n  accessModes: [ReadWriteOnce]\n".to_owned(),
@@ -105,6 +110,17 @@ fn body(random: &mut Random, kind: &str) -> String {
         "Widget" => widget(random),
         _ => String::new(),
     }
+}
+
+fn config_map(random: &mut Random) -> String {
+    let mut text = format!("data:\n  a: {}\n  b: {}\n", random.value(), random.value());
+    if random.chance(30) {
+        text += random.of(&[
+            "  config.json: '{\"deep\": {\"host\": \"a\", \"n\": 1.50}, \"list\": [\"x-y\", \"z\"]}'\n",
+            "  config.json: |\n    {\n      \"deep\": {\"host\": \"<a>\"},\n      \"list\": [\"x-y\", \"\"]\n    }\n",
+        ]);
+    }
+    text
 }
 
 fn binding(random: &mut Random) -> String {

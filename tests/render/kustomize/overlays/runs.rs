@@ -11,13 +11,15 @@ use super::Overlay;
 use crate::render::kustomize::ours::ours;
 use crate::render::kustomize::program::{Answer, in_parallel, tool};
 
-/// Number of runs, if it isn't the default: 20,000 before a release.
+/// Number of runs, if it isn't the default, or a range of seeds as `2000..4000`: 20,000 before a release.
 const RUNS: &str = "DRIFTLESS_OVERLAYS";
 const DEFAULT_RUNS: u64 = 2000;
 /// A seed to look at by itself.
 const SEED: &str = "DRIFTLESS_OVERLAY";
 /// So many of a hundred trees must build, or the test compares nothing but errors.
 const LEAST_BUILT: usize = 75;
+/// Kustomize may crash once in so many trees.
+const MOST_PANICS: usize = 500;
 
 /// A server of builds through kustomize's Go API, `hack/tools/krusty`.
 struct Krusty {
@@ -60,6 +62,13 @@ impl Drop for Krusty {
 struct Tally {
     built: usize,
     differences: Vec<String>,
+    /// Trees that made kustomize crash: no answer to compare with, so ours may be a build or an error.
+    panicked: Vec<String>,
+}
+
+/// What kustomize died of, if it did.
+fn panic_of(answer: &Answer) -> Option<&str> {
+    answer.as_ref().err()?.strip_prefix("panic: ")
 }
 
 fn compare(program: &Path, seeds: std::ops::Range<u64>) -> Tally {
@@ -71,7 +80,10 @@ fn compare(program: &Path, seeds: std::ops::Range<u64>) -> Tally {
         let theirs = krusty.build(&overlay);
         let ours = ours(&tree, &overlay.build, false);
         tally.built += usize::from(theirs.is_ok());
-        if let Some(difference) = difference(&theirs, &ours) {
+        if let Some(cause) = panic_of(&theirs) {
+            let outcome = if ours.is_ok() { "we build" } else { "we refuse" };
+            tally.panicked.push(format!("seed {seed}: the program panicked ({cause}), {outcome}"));
+        } else if let Some(difference) = difference(&theirs, &ours) {
             tally.differences.push(format!("seed {seed}: {difference}"));
         }
     }
@@ -95,20 +107,30 @@ pub(in crate::render::kustomize) fn difference(theirs: &Answer, ours: &Answer) -
 
 #[test]
 fn random_overlays_build_alike() {
-    let runs = std::env::var(RUNS).map_or(DEFAULT_RUNS, |runs| runs.parse().unwrap());
+    let seeds = std::env::var(RUNS).map_or(0..DEFAULT_RUNS, |text| match text.split_once("..") {
+        Some((from, to)) => from.parse().unwrap()..to.parse().unwrap(),
+        None => 0..text.parse().unwrap(),
+    });
+    let runs = seeds.end - seeds.start;
     let program = tool("krusty");
     if let Ok(seed) = std::env::var(SEED) {
         let overlay = Overlay::of(seed.parse().unwrap());
         let answer = Krusty::start(&program).build(&overlay);
         panic!("{}== output ==\n{}", overlay.as_case(), answer.unwrap_or_else(|error| error));
     }
-    let stretches: Vec<_> = (0..runs).step_by(100).map(|from| from..runs.min(from + 100)).collect();
+    let stretches: Vec<_> = seeds.clone().step_by(100).map(|from| from..seeds.end.min(from + 100)).collect();
     let tallies = in_parallel(&stretches, |seeds| compare(&program, seeds.clone()));
     let built: usize = tallies.iter().map(|tally| tally.built).sum();
-    let differences: Vec<_> = tallies.into_iter().flat_map(|tally| tally.differences).collect();
-    println!("{built} of {runs} trees build; {} differences", differences.len());
-    assert!(built * 100 >= usize::try_from(runs).unwrap() * LEAST_BUILT, "only {built} of {runs} trees build");
+    let (mut differences, mut panicked) = (Vec::new(), Vec::new());
+    for tally in tallies {
+        differences.extend(tally.differences);
+        panicked.extend(tally.panicked);
+    }
+    println!("{built} of {runs} trees build; {} differences; {} panics", differences.len(), panicked.len());
+    panicked.iter().for_each(|panicked| println!("{panicked}"));
+    assert!(panicked.len() <= 1 + built / MOST_PANICS, "the program panicked too often to compare with it");
     differences.iter().for_each(|difference| println!("{difference}"));
+    assert!(built * 100 >= usize::try_from(runs).unwrap() * LEAST_BUILT, "only {built} of {runs} trees build");
     if let Some(first) = differences.first() {
         let seed = first.trim_start_matches("seed ").split(':').next().unwrap().parse().unwrap();
         panic!("{} of {runs} trees differ; the first as a case:\n{}", differences.len(), Overlay::of(seed).as_case());

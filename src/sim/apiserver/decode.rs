@@ -1,0 +1,285 @@
+//! Bodies of requests: read by the type of the kind, so that unknown and repeated fields are found in the order in which they
+//! stand, and are not kept.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::request::FieldValidation;
+use super::resources::Resource;
+use super::status::Status;
+use crate::sim::schema::{Format, FormatError, Scalar, Schema, Type, check_formats, normalize};
+
+/// Largest body, in bytes, as the real server has it.
+pub const MAX_BODY: usize = 3_145_728;
+/// What is said of a body in a form that is not read.
+const UNKNOWN_FORMAT: &str = "the body of the request was in an unknown format - accepted media types include: \
+    application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
+/// An object from a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// The object, without what its type does not have.
+    pub object: Value,
+    /// What was wrong with it, in the order in which it stood.
+    pub problems: Vec<String>,
+}
+
+impl Decoded {
+    /// The object and the warnings, if that is what is wanted of problems.
+    pub fn checked(self, validation: FieldValidation, resource: &Resource) -> Result<(Value, Vec<String>), Status> {
+        match validation {
+            FieldValidation::Ignore => Ok((self.object, Vec::new())),
+            FieldValidation::Strict if !self.problems.is_empty() => {
+                Err(unfit(resource, &format!("strict decoding error: {}", self.problems.join(", "))))
+            }
+            _ => Ok((self.object, self.problems)),
+        }
+    }
+}
+
+/// The body as JSON; YAML is turned into it.
+pub fn json_body(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, Status> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
+    match content_type.split(';').next().unwrap_or_default().trim() {
+        "" | "application/json" => Ok(body.to_vec()),
+        "application/yaml" => yaml_to_json(body),
+        _ => Err(Status::unsupported_media_type(UNKNOWN_FORMAT)),
+    }
+}
+
+/// YAML as JSON text.
+pub fn yaml_to_json(body: &[u8]) -> Result<Vec<u8>, Status> {
+    let text = std::str::from_utf8(body).map_err(|error| Status::bad_request(error.to_string()))?;
+    let value: Value =
+        serde_saphyr::from_str(text).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
+    // A JSON value can always be written.
+    Ok(serde_json::to_vec(&value).unwrap_or_default())
+}
+
+/// Reads an object of a resource. `schema` is `None` where nothing is known of its type.
+pub fn object(body: &[u8], resource: &Resource, schema: Option<&Schema>) -> Result<Decoded, Status> {
+    if body.len() > MAX_BODY {
+        return Err(Status::too_large(format!("Request entity too large: limit is {MAX_BODY}")));
+    }
+    let problems = RefCell::new(Vec::new());
+    let path = String::new();
+    let node = Node { of: schema.map(Schema::root), path: &path, inside: &resource.kind, problems: &problems };
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let read = node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    match read {
+        Ok(Value::Object(members)) => {
+            let mut object = Value::Object(members);
+            if let Some(schema) = schema {
+                check_formats(schema.root(), &object).map_err(|error| unfit(resource, &misformed(&error)))?;
+                normalize(schema.root(), &mut object);
+            }
+            Ok(Decoded { object, problems: problems.into_inner() })
+        }
+        Ok(other) => {
+            Err(unrecognized(resource, &format!("json: cannot unmarshal {} into Go value", noun(&other)), body))
+        }
+        Err(error) => match error.to_string().strip_prefix("json: ") {
+            Some(mistake) => {
+                // Where it stood is no part of the server's sentence.
+                let mistake = mistake.split(" at line ").next().unwrap_or_default();
+                Err(unfit(resource, &format!("json: {mistake}")))
+            }
+            None => Err(unrecognized(resource, &syntax(&error), body)),
+        },
+    }
+}
+
+/// What Go says of a value that is not of its format.
+pub fn misformed(error: &FormatError) -> String {
+    let value = &error.value;
+    match error.format {
+        Format::Quantity => {
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'".to_owned()
+        }
+        Format::Bytes => {
+            let good = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+            format!("illegal base64 data at input byte {}", value.chars().take_while(good).count())
+        }
+        _ => format!("parsing time {value:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {value:?} as \"2006\""),
+    }
+}
+
+fn syntax(error: &serde_json::Error) -> String {
+    if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() }
+}
+
+fn unfit(resource: &Resource, why: &str) -> Status {
+    let Resource { kind, version, .. } = resource;
+    Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+}
+
+fn unrecognized(resource: &Resource, why: &str, body: &[u8]) -> Status {
+    let hex: String = body.iter().take(1024).map(|byte| format!("{byte:02x}")).collect();
+    let unknown = format!("the object provided is unrecognized (must be of type {})", resource.kind);
+    Status::bad_request(format!("{unknown}: couldn't get version/kind; json parse error: {why} ({hex})"))
+}
+
+fn noun(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// One value, read by its type.
+struct Node<'a, 't> {
+    /// `None`: anything goes.
+    of: Option<Type<'t>>,
+    path: &'a str,
+    /// The struct that it is a field of, for the errors.
+    inside: &'a str,
+    problems: &'a RefCell<Vec<String>>,
+}
+
+impl<'t> Node<'_, 't> {
+    fn told(&self, problem: &str, name: &str) {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        self.problems.borrow_mut().push(format!("{problem} field \"{}{dot}{name}\"", self.path));
+    }
+
+    fn wrong<E: Error>(&self, what: &str) -> E {
+        let path: String =
+            self.path.split('.').map(|part| part.split('[').next().unwrap_or_default()).collect::<Vec<_>>().join(".");
+        E::custom(format!(
+            "json: cannot unmarshal {what} into Go struct field {}.{path} of type {}",
+            self.inside,
+            self.go_type()
+        ))
+    }
+
+    fn go_type(&self) -> String {
+        let Some(of) = self.of else { return "interface {}".to_owned() };
+        go_type(of)
+    }
+
+    fn takes(&self, scalar: Scalar) -> bool {
+        let Some(of) = self.of else { return true };
+        let raw = matches!(of.format(), Format::Json | Format::Raw | Format::Quantity | Format::IntOrString);
+        raw || of.scalar().is_some_and(|known| known == scalar || known == Scalar::Untyped)
+    }
+}
+
+fn go_type(of: Type<'_>) -> String {
+    match (of.format(), of.scalar(), of.list(), of.map()) {
+        (Format::Int32, ..) => "int32".to_owned(),
+        (Format::Int64, ..) => "int64".to_owned(),
+        (_, Some(Scalar::Boolean), ..) => "bool".to_owned(),
+        (_, Some(Scalar::String), ..) => "string".to_owned(),
+        (_, Some(_), ..) => "int32".to_owned(),
+        (_, None, Some(list), _) => format!("[]{}", go_type(list.items)),
+        (_, None, None, Some(map)) => match map.elements() {
+            Some(elements) => format!("map[string]{}", go_type(elements)),
+            // The package's version and the type, as Go writes it.
+            None => {
+                let parts: Vec<&str> = of.name().rsplit('.').take(2).collect();
+                parts.into_iter().rev().collect::<Vec<_>>().join(".")
+            }
+        },
+        (_, None, None, None) => "interface {}".to_owned(),
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_, '_> {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        if self.takes(Scalar::Boolean) { Ok(value.into()) } else { Err(self.wrong("bool")) }
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        if self.takes(Scalar::Numeric) { Ok(value.into()) } else { Err(self.wrong("number")) }
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        if self.takes(Scalar::Numeric) { Ok(value.into()) } else { Err(self.wrong("number")) }
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        let whole = self.of.is_some_and(|of| matches!(of.format(), Format::Int32 | Format::Int64));
+        if whole || !self.takes(Scalar::Numeric) {
+            return Err(self.wrong(&format!("number {value}")));
+        }
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        if self.takes(Scalar::String) { Ok(value.into()) } else { Err(self.wrong("string")) }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let of = match self.of {
+            None => None,
+            Some(of) => Some(of.list().ok_or_else(|| self.wrong("array"))?.items),
+        };
+        let mut list = Vec::new();
+        loop {
+            let path = format!("{}[{}]", self.path, list.len());
+            let node = Node { of, path: &path, inside: self.inside, problems: self.problems };
+            match items.next_element_seed(node)? {
+                Some(item) => list.push(item),
+                None => return Ok(Value::Array(list)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let map = match self.of {
+            None => None,
+            Some(of) => Some(of.map().ok_or_else(|| self.wrong("object"))?),
+        };
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let of = match map.map(|map| map.member(&name)) {
+                Some(None) => {
+                    self.told("unknown", &name);
+                    members.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                found => found.flatten(),
+            };
+            if object.contains_key(&name) {
+                self.told("duplicate", &name);
+            }
+            let path = if self.path.is_empty() { name.clone() } else { format!("{}.{name}", self.path) };
+            // A map's values are told by the map: its keys are no fields.
+            let keyed = map.is_some_and(|map| map.field(&name).is_none());
+            let struct_name = self.of.map(Type::name).unwrap_or_default();
+            let inside =
+                struct_name.rsplit('.').next().filter(|name| !name.is_empty() && !keyed).unwrap_or(self.inside);
+            let node = Node { of, path: if keyed { self.path } else { &path }, inside, problems: self.problems };
+            let value = members.next_value_seed(node)?;
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}

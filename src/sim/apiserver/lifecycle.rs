@@ -1,0 +1,224 @@
+//! What follows from a change without anybody asking for it: definitions are established, namespaces emptied, and what has
+//! lost its owner is deleted.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::definitions::DEFINITIONS;
+use super::delete::{FOREGROUND, ORPHAN};
+use super::meta;
+use super::request::{Address, Query};
+use super::resources::Resource;
+use super::store::{Key, Place};
+use super::write::strip;
+use super::{ApiServer, Request};
+
+/// Rounds of one change. Each does something, and what they do ends; the bound is for mistakes.
+const MAX_ROUNDS: usize = 10_000;
+
+/// Which of the server's own controllers run. Definitions are always followed: that is the API server itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Controllers {
+    /// Empties namespaces that are being deleted.
+    pub namespaces: bool,
+    /// Deletes what has lost its owner.
+    pub garbage: bool,
+}
+
+impl ApiServer {
+    /// Does all that follows from what was just changed.
+    pub(super) fn settle(&mut self, now: Timestamp) {
+        for _ in 0..MAX_ROUNDS {
+            let definitions = std::mem::take(&mut self.changed_definitions);
+            let mut busy = false;
+            for key in definitions {
+                busy |= self.follow_definition(&key, now);
+            }
+            let deleting: Vec<Place> = self.store.deleting().cloned().collect();
+            for (table, key) in &deleting {
+                match table.as_str() {
+                    "namespaces" if self.controllers.namespaces => busy |= self.empty_namespace(key, now),
+                    DEFINITIONS => busy |= self.follow_definition(key, now),
+                    _ => {}
+                }
+            }
+            if self.controllers.garbage {
+                busy |= self.collect(&deleting, now);
+            }
+            if !busy {
+                return;
+            }
+        }
+    }
+
+    /// Deletes what is in a namespace that is being deleted, and lets it go when nothing is left.
+    fn empty_namespace(&mut self, key: &Key, now: Timestamp) -> bool {
+        let tables: Vec<String> = self.store.tables().map(str::to_owned).collect();
+        let (mut busy, mut left) = (false, false);
+        for table in tables {
+            let listed = self.store.list(&table, Some(key.name()), None, None).unwrap_or_default();
+            let places: Vec<(Key, bool)> =
+                listed.into_iter().map(|(key, stored)| (key.clone(), stored.deleting)).collect();
+            for (key, deleting) in places {
+                busy |= !deleting && self.delete_quietly(&(table.clone(), key.clone()), "Background", now);
+                left |= self.store.get(&table, &key).is_some();
+            }
+        }
+        if left {
+            return busy;
+        }
+        let Some(stored) = self.store.get("namespaces", key) else { return busy };
+        let mut namespace = stored.value();
+        let finalizers = namespace.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut);
+        let held = finalizers.is_some_and(|finalizers| {
+            finalizers.retain(|name| name != "kubernetes");
+            !finalizers.is_empty()
+        });
+        if held || !meta::finalizers(&namespace).is_empty() {
+            return busy;
+        }
+        self.store.remove("namespaces", key, namespace, now);
+        true
+    }
+
+    /// One round of garbage collection.
+    fn collect(&mut self, deleting: &[Place], now: Timestamp) -> bool {
+        let mut busy = false;
+        for place in deleting {
+            busy |= self.finish_owner(place, now);
+        }
+        let owners: Vec<String> = self.store.owners().map(str::to_owned).collect();
+        for uid in owners {
+            let dependents: Vec<Place> = self.store.owned_by(&uid).cloned().collect();
+            for place in dependents {
+                busy |= self.follow_owners(&place, now);
+            }
+        }
+        busy
+    }
+
+    /// Lets an owner go that only waits for its dependents, or for them to be let go.
+    fn finish_owner(&mut self, place: &Place, now: Timestamp) -> bool {
+        let Some(object) = self.store.get(&place.0, &place.1).map(|stored| stored.value()) else { return false };
+        let uid = meta::text(&object, "uid").to_owned();
+        let dependents: Vec<Place> = self.store.owned_by(&uid).cloned().collect();
+        let finalizers = meta::finalizers(&object);
+        if finalizers.contains(&ORPHAN) {
+            for dependent in dependents {
+                self.drop_owners(&dependent, &|owner| owner.get("uid").and_then(Value::as_str) == Some(&uid), now);
+            }
+            return self.drop_finalizer(place, object, ORPHAN, now);
+        }
+        if !finalizers.contains(&FOREGROUND) {
+            return false;
+        }
+        let blocked = dependents.iter().any(|(table, key)| {
+            let dependent = self.store.get(table, key).map(|stored| stored.value()).unwrap_or_default();
+            let owners =
+                meta::get(&dependent, "ownerReferences").and_then(Value::as_array).cloned().unwrap_or_default();
+            let of = owners.iter().find(|owner| owner.get("uid").and_then(Value::as_str) == Some(&uid));
+            of.is_some_and(|owner| owner.get("blockOwnerDeletion") == Some(&true.into()))
+        });
+        !blocked && self.drop_finalizer(place, object, FOREGROUND, now)
+    }
+
+    /// Deletes a dependent whose owners are all gone, and takes those off that are.
+    fn follow_owners(&mut self, place: &Place, now: Timestamp) -> bool {
+        let Some(stored) = self.store.get(&place.0, &place.1) else { return false };
+        if stored.deleting {
+            return false;
+        }
+        let object = stored.value();
+        let owners = meta::get(&object, "ownerReferences").and_then(Value::as_array).cloned().unwrap_or_default();
+        let (mut solid, mut waiting) = (0, 0);
+        for owner in &owners {
+            match self.owner(&object, owner) {
+                Some(found) if is_waiting(&found) => waiting += 1,
+                Some(_) => solid += 1,
+                None => {}
+            }
+        }
+        if solid == owners.len() {
+            return false;
+        }
+        if solid == 0 {
+            let has_dependents = self.store.owned_by(meta::text(&object, "uid")).next().is_some();
+            let policy = if waiting > 0 && has_dependents { "Foreground" } else { "Background" };
+            return self.delete_quietly(place, policy, now);
+        }
+        let gone: Vec<Value> = owners
+            .into_iter()
+            .filter(|owner| self.owner(&object, owner).is_none_or(|found| is_waiting(&found)))
+            .collect();
+        self.drop_owners(place, &|owner| gone.contains(owner), now)
+    }
+
+    /// The object that an owner reference names, if it is that one.
+    fn owner(&self, dependent: &Value, reference: &Value) -> Option<Value> {
+        let text = |name: &str| reference.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (group, version) = super::resources::split_group(text("apiVersion"));
+        let resource = self.resources.by_kind(group, version, text("kind"))?;
+        let namespace = meta::text(dependent, "namespace");
+        let namespace = (resource.namespaced && !namespace.is_empty()).then_some(namespace);
+        let found = self.object(resource, &Key::new(namespace, text("name")))?;
+        (meta::text(&found, "uid") == text("uid")).then_some(found)
+    }
+
+    fn drop_owners(&mut self, place: &Place, gone: &dyn Fn(&Value) -> bool, now: Timestamp) -> bool {
+        let Some(mut object) = self.store.get(&place.0, &place.1).map(|stored| stored.value()) else { return false };
+        let owners = meta::get(&object, "ownerReferences").and_then(Value::as_array).cloned().unwrap_or_default();
+        let kept: Vec<Value> = owners.iter().filter(|owner| !gone(owner)).cloned().collect();
+        if kept.len() == owners.len() {
+            return false;
+        }
+        meta::set(&mut object, "ownerReferences", kept);
+        meta::tidy(&mut object);
+        self.store.put(&place.0, &place.1, object, now);
+        true
+    }
+
+    fn drop_finalizer(&mut self, place: &Place, mut object: Value, finalizer: &str, now: Timestamp) -> bool {
+        let kept: Vec<Value> =
+            meta::finalizers(&object).into_iter().filter(|name| *name != finalizer).map(Value::from).collect();
+        let last = kept.is_empty();
+        meta::set(&mut object, "finalizers", kept);
+        meta::tidy(&mut object);
+        if last {
+            self.store.remove(&place.0, &place.1, strip(object), now);
+        } else {
+            self.store.put(&place.0, &place.1, strip(object), now);
+        }
+        true
+    }
+
+    /// Deletes an object as a controller does. Returns whether anything changed.
+    fn delete_quietly(&mut self, place: &Place, policy: &str, now: Timestamp) -> bool {
+        let Some(resource) = self.of_table(&place.0) else { return false };
+        let before = self.store.revision();
+        let query = Query::parse(&format!("propagationPolicy={policy}"));
+        let address = Address {
+            group: &resource.group,
+            version: &resource.version,
+            plural: &resource.plural,
+            namespace: place.1.namespace(),
+            name: Some(place.1.name()),
+            subresource: None,
+        };
+        let call = self.call(resource.clone(), address, query, now);
+        // It was there a moment ago and nothing stands in the way of a delete without preconditions.
+        let _ = self.delete(&call, &Request::default());
+        self.store.revision() != before
+    }
+
+    /// A resource by its qualified name, in any of its versions.
+    fn of_table(&self, table: &str) -> Option<Arc<Resource>> {
+        self.resources.all().find(|resource| resource.qualified() == table).cloned()
+    }
+}
+
+/// Whether an object is only held until its dependents are gone.
+fn is_waiting(object: &Value) -> bool {
+    meta::get(object, "deletionTimestamp").is_some() && meta::finalizers(object).contains(&FOREGROUND)
+}

@@ -1,0 +1,180 @@
+//! The metadata of objects: reading it, setting it, and what the server refuses in it.
+
+use serde_json::{Map, Value, json};
+
+use super::names;
+use super::status::FieldError;
+use crate::sim::kinds::Kind;
+
+/// Largest annotations of an object, keys and values, in bytes.
+const MAX_ANNOTATIONS: usize = 262_144;
+/// Finalizers that need no domain.
+const KNOWN_FINALIZERS: [&str; 3] = ["foregroundDeletion", "orphan", "kubernetes"];
+
+/// Changes the metadata of an object, which is made if it is missing.
+pub fn edit<R>(object: &mut Value, change: impl FnOnce(&mut Map<String, Value>) -> R) -> R {
+    let mut metadata = match object.get_mut("metadata").map(Value::take) {
+        Some(Value::Object(metadata)) => metadata,
+        _ => Map::new(),
+    };
+    let result = change(&mut metadata);
+    match object {
+        Value::Object(members) => members.insert("metadata".to_owned(), Value::Object(metadata)),
+        other => Some(std::mem::replace(other, json!({"metadata": metadata}))),
+    };
+    result
+}
+
+/// Sets a member of the metadata.
+pub fn set(object: &mut Value, name: &str, value: impl Into<Value>) {
+    edit(object, |metadata| metadata.insert(name.to_owned(), value.into()));
+}
+
+/// A member of the metadata.
+pub fn get<'o>(object: &'o Value, name: &str) -> Option<&'o Value> {
+    object.get("metadata")?.get(name).filter(|value| !value.is_null())
+}
+
+/// A text of the metadata; empty if there is none.
+pub fn text<'o>(object: &'o Value, name: &str) -> &'o str {
+    get(object, name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The finalizers of an object.
+pub fn finalizers(object: &Value) -> Vec<&str> {
+    let list = get(object, "finalizers").and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// Takes members of the metadata over from another state of the object, absent ones as well.
+pub fn carry(object: &mut Value, from: &Value, names: &[&str]) {
+    for name in names {
+        let value = get(from, name).cloned();
+        edit(object, |metadata| match value {
+            Some(value) => metadata.insert((*name).to_owned(), value),
+            None => metadata.remove(*name),
+        });
+    }
+}
+
+/// The generation, 0 if there is none.
+pub fn generation(object: &Value) -> i64 {
+    get(object, "generation").and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// Drops what was sent empty: the server does not keep empty labels, annotations and the like.
+pub fn tidy(object: &mut Value) {
+    edit(object, |metadata| {
+        metadata.retain(|_, value| match value {
+            Value::Null => false,
+            Value::Object(members) => !members.is_empty(),
+            Value::Array(items) => !items.is_empty(),
+            Value::String(text) => !text.is_empty(),
+            _ => true,
+        });
+    });
+}
+
+/// What is wrong with the metadata of an object.
+pub fn check(object: &Value, kind: &Kind, namespaced: bool) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let invalid = |field: &str, value: &str, problem: String| FieldError::invalid(field, &value.into(), problem);
+    let generate = text(object, "generateName");
+    if !generate.is_empty() {
+        // A prefix is completed before it is a name.
+        let problems = (kind.name)(&format!("{}x", generate.trim_end_matches('-')));
+        errors.extend(problems.into_iter().map(|problem| invalid("metadata.generateName", generate, problem)));
+    }
+    let name = text(object, "name");
+    if name.is_empty() {
+        errors.push(FieldError::required("metadata.name", "name or generateName is required"));
+    } else {
+        errors.extend((kind.name)(name).into_iter().map(|problem| invalid("metadata.name", name, problem)));
+    }
+    let namespace = text(object, "namespace");
+    if namespaced && namespace.is_empty() {
+        errors.push(FieldError::required("metadata.namespace", ""));
+    }
+    for (key, value) in get(object, "labels").and_then(Value::as_object).into_iter().flatten() {
+        let value = value.as_str().unwrap_or_default();
+        errors.extend(names::qualified_name(key).into_iter().map(|problem| invalid("metadata.labels", key, problem)));
+        errors.extend(names::label_value(value).into_iter().map(|problem| invalid("metadata.labels", value, problem)));
+    }
+    errors.extend(check_annotations(object));
+    errors.extend(check_owners(object));
+    for (index, finalizer) in finalizers(object).into_iter().enumerate() {
+        let field = format!("metadata.finalizers[{index}]");
+        let problems = names::qualified_name(finalizer);
+        if !problems.is_empty() {
+            errors.extend(problems.into_iter().map(|problem| invalid(&field, finalizer, problem)));
+        } else if !finalizer.contains('/') && !KNOWN_FINALIZERS.contains(&finalizer) {
+            let problem = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(invalid(&field, finalizer, problem.to_owned()));
+        }
+    }
+    errors
+}
+
+fn check_annotations(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut size = 0;
+    for (key, value) in get(object, "annotations").and_then(Value::as_object).into_iter().flatten() {
+        // Capitals are allowed in the names of annotations.
+        let problems = names::qualified_name(&key.to_lowercase());
+        let invalid = |problem| FieldError::invalid("metadata.annotations", &key.as_str().into(), problem);
+        errors.extend(problems.into_iter().map(invalid));
+        size += key.len() + value.as_str().map_or(0, str::len);
+    }
+    if size > MAX_ANNOTATIONS {
+        errors.push(FieldError::too_long("metadata.annotations", MAX_ANNOTATIONS));
+    }
+    errors
+}
+
+fn check_owners(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let owners = get(object, "ownerReferences").and_then(Value::as_array).into_iter().flatten();
+    let mut controllers = 0;
+    for (index, owner) in owners.enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            let value = owner.get(field).and_then(Value::as_str).unwrap_or_default();
+            let path = format!("metadata.ownerReferences[{index}].{field}");
+            match (field, value) {
+                ("apiVersion", "") => {
+                    errors.push(FieldError::invalid(path, &"".into(), "version must not be empty"));
+                }
+                ("kind", "") => errors.push(FieldError::invalid(path, &"".into(), "must not be empty")),
+                (_, "") => errors.push(FieldError::required(path, "must not be empty")),
+                _ => {}
+            }
+        }
+        controllers += usize::from(owner.get("controller") == Some(&true.into()));
+        if controllers > 1 {
+            let detail = "Only one reference can have Controller set to true.";
+            errors.push(FieldError::invalid("metadata.ownerReferences", &Value::Null, detail));
+        }
+    }
+    errors
+}
+
+/// What is wrong with a change of the metadata.
+pub fn check_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if get(old, "deletionTimestamp").is_some() {
+        let before = finalizers(old);
+        let added: Vec<&str> = finalizers(new).into_iter().filter(|name| !before.contains(name)).collect();
+        if !added.is_empty() {
+            let told: Vec<String> = added.iter().map(|name| format!("{name:?}")).collect();
+            let list = format!("[]string{{{}}}", told.join(", "));
+            let detail = "no new finalizers can be added if the object is being deleted, found new finalizers";
+            errors.push(FieldError::forbidden("metadata.finalizers", format!("{detail} {list}")));
+        }
+    }
+    for field in ["name", "namespace", "uid"] {
+        if text(new, field) != text(old, field) {
+            let value = text(new, field).into();
+            errors.push(FieldError::invalid(format!("metadata.{field}"), &value, "field is immutable"));
+        }
+    }
+    errors
+}

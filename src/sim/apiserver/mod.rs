@@ -1,0 +1,261 @@
+//! The API server: requests in, answers and watches out. Nothing in here opens a socket, looks at a clock or draws a random
+//! number: `now` comes with each request, and names and ids from a generator that was given a seed.
+
+pub mod columns;
+pub mod decode;
+mod definitions;
+mod delete;
+pub mod discovery;
+pub mod fields;
+pub mod ids;
+pub mod labels;
+pub mod lifecycle;
+pub mod list;
+pub mod meta;
+pub mod names;
+mod patch;
+pub mod reply;
+pub mod request;
+pub mod resources;
+mod scale;
+pub mod status;
+pub mod store;
+pub mod table;
+pub mod watch;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+use jiff::Timestamp;
+
+use serde_json::json;
+
+use self::ids::Ids;
+use self::lifecycle::Controllers;
+use self::list::Selection;
+use self::reply::{Form, Reply, partial, whole};
+use self::request::{Address, Query, Target, verb};
+use self::resources::{Resource, Resources};
+use self::status::Status;
+use self::store::{Key, Store, Stored};
+use self::watch::{Frame, Watch};
+use super::fields::FieldSet;
+use super::kinds::{self, Kind};
+use super::managed::reset_fields;
+use super::schema::{Schema, Schemas};
+
+/// A request, with its whole body.
+pub type Request = http::Request<Bytes>;
+
+/// What a request is answered with.
+#[derive(Debug)]
+pub enum Answer {
+    /// All of it.
+    Reply(Reply),
+    /// A stream of lines, which [`ApiServer::next`] gives.
+    Watch(Box<Watch>),
+}
+
+impl From<Result<Self, Status>> for Answer {
+    fn from(result: Result<Self, Status>) -> Self {
+        result.unwrap_or_else(|status| Self::Reply(status.into()))
+    }
+}
+
+/// A request that names a resource, taken apart.
+#[derive(Debug)]
+struct Call<'r> {
+    resource: Arc<Resource>,
+    address: Address<'r>,
+    query: Query,
+    form: Form,
+    now: Timestamp,
+    /// The rules of the kind.
+    kind: &'static Kind,
+    /// The type of its objects; `None`: nothing is known of it.
+    schema: Option<Schema>,
+    /// `group/version`.
+    api_version: String,
+    /// What the definition of a custom resource says.
+    custom: Option<Arc<definitions::Version>>,
+    /// Fields that nobody owns by this request: those that it can't set.
+    reset: Option<FieldSet>,
+}
+
+impl Call<'_> {
+    /// The key of the object that the path names.
+    fn key(&self) -> Option<Key> {
+        Some(Key::new(self.address.namespace, self.address.name?))
+    }
+}
+
+/// Namespaces that are there from the beginning.
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// A server, with all that it keeps.
+#[derive(Debug)]
+pub struct ApiServer {
+    store: Store,
+    resources: Resources,
+    ids: Ids,
+    /// The type of kinds that have none.
+    deduced: Schema,
+    /// Custom resources by group, version and plural name.
+    custom: BTreeMap<(String, String, String), Arc<definitions::Version>>,
+    /// Definitions that changed and were not followed yet.
+    changed_definitions: BTreeSet<Key>,
+    controllers: Controllers,
+}
+
+impl ApiServer {
+    /// A server that holds nothing but the namespaces that every cluster has. What it draws comes from the seed.
+    pub fn new(seed: u64, controllers: Controllers, now: Timestamp) -> Self {
+        let mut server = Self {
+            store: Store::default(),
+            resources: Resources::default(),
+            ids: Ids::new(seed),
+            deduced: Schema::deduced(),
+            custom: BTreeMap::new(),
+            changed_definitions: BTreeSet::new(),
+            controllers,
+        };
+        for name in NAMESPACES {
+            let mut namespace = json!({"metadata": {
+                "name": name, "uid": server.ids.uid(), "creationTimestamp": write::now_text(now),
+            }});
+            let kind = kinds::of("namespaces");
+            (kind.defaults)(&mut namespace);
+            (kind.prepare_create)(&mut namespace);
+            server.store.put("namespaces", &Key::new(None, name), namespace, now);
+        }
+        server
+    }
+
+    /// Answers a request.
+    pub fn handle(&mut self, request: &Request, now: Timestamp) -> Answer {
+        let uri = request.uri();
+        match Target::parse(uri.path()) {
+            Target::Resource(address) => {
+                let before = self.store.revision();
+                let answer = self.resource(request, address, now).into();
+                if self.store.revision() != before {
+                    self.settle(now);
+                }
+                answer
+            }
+            Target::Other(path) => {
+                let found = (request.method() == Method::GET)
+                    .then(|| discovery::answer(&self.resources, path, request.headers()));
+                Answer::Reply(found.flatten().unwrap_or_else(|| Reply::text(404, "404 page not found\n")))
+            }
+        }
+    }
+
+    /// What comes next on a watch.
+    pub fn next(&self, watch: &mut Watch, now: Timestamp) -> Frame {
+        watch.next(&self.store, now)
+    }
+
+    /// The newest revision: when it moves, watches may have something to tell.
+    pub fn revision(&self) -> u64 {
+        self.store.revision()
+    }
+
+    fn resource(&mut self, request: &Request, address: Address<'_>, now: Timestamp) -> Result<Answer, Status> {
+        let query = Query::parse(request.uri().query().unwrap_or_default());
+        let Some(resource) = self.resources.get(address.group, address.version, address.plural).cloned() else {
+            let known = self.resources.of(address.group, address.version).next().is_some();
+            let page = Answer::Reply(Reply::text(404, "404 page not found\n"));
+            return if known { Err(Status::no_resource()) } else { Ok(page) };
+        };
+        let misplaced = address.namespace.is_some() && !resource.namespaced;
+        let homeless = address.name.is_some() && resource.namespaced && address.namespace.is_none();
+        let no_part = address.subresource.is_some_and(|name| resource.subresource(name).is_none());
+        if misplaced || homeless || no_part {
+            return Err(Status::no_resource());
+        }
+        let verb = verb(request.method(), &address, &query);
+        let served = match address.subresource.and_then(|name| resource.subresource(name)) {
+            Some(part) => part.verbs.iter().any(|known| known == verb),
+            None => resource.has_verb(verb),
+        };
+        if !served || (verb == "create" && (address.namespace.is_none() && resource.namespaced)) {
+            return Err(Status::method_not_allowed());
+        }
+        let form = Form::accepted(request.headers())?;
+        let call = Call { form, ..self.call(resource, address, query, now) };
+        if call.address.subresource == Some("scale") {
+            return match verb {
+                "get" => self.get_scale(&call),
+                _ => self.write_scale(&call, request, verb),
+            };
+        }
+        match verb {
+            "list" => self.list(&call),
+            "watch" => self.watch(&call),
+            "get" => self.get(&call),
+            "create" => self.create(&call, request),
+            "update" => self.replace(&call, request),
+            "patch" => self.patch(&call, request),
+            "delete" => self.delete(&call, request),
+            _ => self.delete_collection(&call, request),
+        }
+    }
+
+    /// A request by its parts.
+    fn call<'r>(&self, resource: Arc<Resource>, address: Address<'r>, query: Query, now: Timestamp) -> Call<'r> {
+        let Resource { group, version, plural, kind, .. } = &*resource;
+        let custom = self.custom.get(&(group.clone(), version.clone(), plural.clone())).cloned();
+        let rules = custom.as_ref().map_or_else(|| kinds::of(&resource.qualified()), |custom| custom.kind());
+        let schema = match &custom {
+            Some(custom) => Some(custom.schema.clone()),
+            None => Schemas::builtin().of(group, version, kind),
+        };
+        let reset = reset_fields(kind, custom.is_some(), rules.has_status, address.subresource.unwrap_or_default());
+        Call {
+            schema,
+            api_version: resource.api_version(),
+            reset: (!reset.is_empty()).then_some(reset),
+            kind: rules,
+            form: Form::Whole,
+            custom,
+            resource,
+            address,
+            query,
+            now,
+        }
+    }
+
+    /// An object in the form that the client asked for.
+    fn told(&self, call: &Call<'_>, code: u16, stored: &Stored) -> Reply {
+        match call.form {
+            Form::Whole => Reply::pieces(code, whole(&call.resource, stored).into()),
+            Form::Metadata => Reply::pieces(code, partial(stored).into()),
+            Form::Table => {
+                let include = table::Include::of(&call.query);
+                Reply { code, ..table::object(&call.resource, stored, include, call.now) }
+            }
+        }
+    }
+
+    fn list(&self, call: &Call<'_>) -> Result<Answer, Status> {
+        let selection = Selection::new(&call.resource, &call.address, &call.query)?;
+        list::list(&self.store, &call.resource, &selection, &call.query, call.form, call.now).map(Answer::Reply)
+    }
+
+    fn watch(&self, call: &Call<'_>) -> Result<Answer, Status> {
+        let selection = Selection::new(&call.resource, &call.address, &call.query)?;
+        let watch = Watch::open(&self.store, &call.resource, selection, &call.query, call.form, call.now)?;
+        Ok(Answer::Watch(Box::new(watch)))
+    }
+
+    fn get(&self, call: &Call<'_>) -> Result<Answer, Status> {
+        let key = call.key().ok_or_else(Status::no_resource)?;
+        let stored = self.store.get(&call.resource.qualified(), &key);
+        let stored = stored.ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
+        Ok(Answer::Reply(self.told(call, 200, stored)))
+    }
+}

@@ -1,0 +1,168 @@
+//! Patches of all kinds: each makes another state of the object, which then is written as any other.
+
+use http::header::CONTENT_TYPE;
+use serde_json::Value;
+
+use super::decode;
+use super::meta;
+use super::request::FieldValidation;
+use super::status::{FieldError, Status};
+use super::write::{Options, Ownership, check_name, now_text};
+use super::{Answer, ApiServer, Call, Request};
+use crate::sim::managed::{self, ApplyError};
+use crate::sim::patch::strategic;
+use crate::sim::schema::{Schema, check_formats, normalize};
+
+/// Kind of the options of a patch.
+const OPTIONS: &str = "PatchOptions";
+
+/// What a patch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PatchType {
+    /// RFC 6902.
+    Json,
+    /// RFC 7386.
+    Merge,
+    /// Kubernetes' own, by the merge keys of the type.
+    Strategic,
+    /// Server-side apply.
+    Apply,
+}
+
+impl PatchType {
+    pub(super) fn of(call: &Call<'_>, request: &Request) -> Result<Self, Status> {
+        let content_type =
+            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        match content_type.split(';').next().unwrap_or_default().trim() {
+            "application/json-patch+json" => Ok(Self::Json),
+            "application/merge-patch+json" => Ok(Self::Merge),
+            "application/strategic-merge-patch+json" if !call.resource.custom => Ok(Self::Strategic),
+            "application/apply-patch+yaml" => Ok(Self::Apply),
+            _ => Err(Status::unsupported_patch()),
+        }
+    }
+}
+
+impl ApiServer {
+    pub(super) fn patch(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
+        let patch_type = PatchType::of(call, request)?;
+        if request.body().len() > decode::MAX_BODY {
+            return Err(Status::too_large(format!("Request entity too large: limit is {}", decode::MAX_BODY)));
+        }
+        let force = call.query.get("force");
+        if patch_type == PatchType::Apply {
+            if call.query.get("fieldManager").is_none() {
+                let error = FieldError::required("fieldManager", "is required for apply patch");
+                return Err(Status::invalid_options(OPTIONS, &[error]));
+            }
+        } else if force.is_some() {
+            let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
+            return Err(Status::invalid_options(OPTIONS, &[error]));
+        }
+        let options = Options::of(call, request, OPTIONS)?;
+        if patch_type == PatchType::Apply {
+            return self.apply(call, request, &options, call.query.flag("force"));
+        }
+        let key = call.key().ok_or_else(Status::method_not_allowed)?;
+        let old = self.object(&call.resource, &key).ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
+        let patched = patched(call.schema.as_ref(), patch_type, &old, request.body())?;
+        // A JSON value can always be written.
+        let body = serde_json::to_vec(&patched).unwrap_or_default();
+        let (mut new, warnings) = self.read_json(call, &body, options.validation)?;
+        check_name(&new, key.name())?;
+        self.place(call, &mut new)?;
+        let mut reply = self.change(call, &options, &old, new, Ownership::Update)?;
+        reply.warnings = warnings;
+        Ok(Answer::Reply(reply))
+    }
+
+    fn apply(&mut self, call: &Call<'_>, request: &Request, options: &Options, force: bool) -> Result<Answer, Status> {
+        let key = call.key().ok_or_else(Status::method_not_allowed)?;
+        let body = decode::yaml_to_json(request.body())?;
+        let mut config: Value =
+            serde_json::from_slice(&body).map_err(|error| Status::bad_request(error.to_string()))?;
+        if meta::get(&config, "managedFields")
+            .is_some_and(|entries| entries.as_array().is_none_or(|list| !list.is_empty()))
+        {
+            return Err(Status::bad_request("metadata.managedFields must be nil"));
+        }
+        let old = self.object(&call.resource, &key);
+        if let Some(sent) = config.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str)
+            && sent != key.name()
+        {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({sent}) does not match the name on the URL ({})",
+                key.name()
+            )));
+        }
+        if config.get("kind").is_some() {
+            self.place(call, &mut config)?;
+            meta::set(&mut config, "name", key.name());
+        }
+        let now = now_text(call.now);
+        let applied = managed::apply(&self.context(call, &options.manager, &now), old.as_ref(), &config, force);
+        let mut new = applied.map_err(refused)?;
+        if let (Some(schema), None) = (&call.schema, &call.custom) {
+            check_formats(schema.root(), &new).map_err(|error| Status::bad_request(decode::misformed(&error)))?;
+            normalize(schema.root(), &mut new);
+        }
+        let mut reply = match &old {
+            Some(old) => self.change(call, options, old, new, Ownership::Applied)?,
+            None if call.address.subresource.is_some() => return Err(Status::not_found(&call.resource, key.name())),
+            None => self.apply_new(call, options, new)?,
+        };
+        if options.validation == FieldValidation::Warn {
+            reply.warnings = Vec::new();
+        }
+        Ok(Answer::Reply(reply))
+    }
+
+    /// An apply of an object that is not there makes it. A revision that was sent has no meaning then, a uid does.
+    fn apply_new(&mut self, call: &Call<'_>, options: &Options, mut new: Value) -> Result<super::Reply, Status> {
+        let name = meta::text(&new, "name").to_owned();
+        let uid = meta::text(&new, "uid");
+        if !uid.is_empty() {
+            let why =
+                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+            return Err(Status::conflict(&call.resource, &name, &why));
+        }
+        meta::edit(&mut new, |metadata| metadata.remove("resourceVersion"));
+        call.fill(&mut new);
+        self.insert(call, new, options.dry_run)
+    }
+}
+
+pub(super) fn patched(
+    schema: Option<&Schema>,
+    patch_type: PatchType,
+    old: &Value,
+    body: &[u8],
+) -> Result<Value, Status> {
+    let unreadable = |error: serde_json::Error| Status::bad_request(format!("error decoding patch: {error}"));
+    let mut new = old.clone();
+    match patch_type {
+        PatchType::Json => {
+            let patch: json_patch::Patch = serde_json::from_slice(body).map_err(unreadable)?;
+            json_patch::patch(&mut new, &patch).map_err(|_| Status::patch_rejected())?;
+        }
+        PatchType::Merge => {
+            let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
+            json_patch::merge(&mut new, &patch);
+        }
+        PatchType::Strategic => {
+            let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
+            let schema = schema.ok_or_else(Status::unsupported_patch)?;
+            new = strategic(schema.root(), &new, &patch).map_err(|error| Status::bad_request(error.to_string()))?;
+        }
+        PatchType::Apply => {}
+    }
+    Ok(new)
+}
+
+pub(super) fn refused(error: ApplyError) -> Status {
+    match error {
+        ApplyError::Conflict(conflicts) => Status::apply_conflict(conflicts.to_string(), conflicts.causes()),
+        ApplyError::BadRequest(message) => Status::bad_request(message),
+        ApplyError::Internal(message) => Status::internal(message),
+    }
+}

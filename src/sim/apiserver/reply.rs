@@ -1,0 +1,153 @@
+//! Answers: their bytes, and the forms that a client can ask for.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::ACCEPT;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::resources::Resource;
+use super::status::Status;
+use super::store::Stored;
+
+/// Type of all answers but plain texts.
+pub const JSON: &str = "application/json";
+/// What errors say can be had.
+const AVAILABLE: &str = "application/json, application/json;stream=watch";
+
+/// A whole answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// HTTP status code.
+    pub code: u16,
+    /// `Content-Type`.
+    pub content_type: String,
+    /// Texts of `Warning` headers.
+    pub warnings: Vec<String>,
+    /// The body, in pieces: a list is not copied together.
+    pub body: Vec<Bytes>,
+}
+
+impl Reply {
+    /// A JSON value.
+    pub fn json(code: u16, value: &Value) -> Self {
+        // A JSON value can always be written.
+        Self::pieces(code, vec![serde_json::to_vec(value).unwrap_or_default().into()])
+    }
+
+    /// JSON in pieces.
+    pub fn pieces(code: u16, body: Vec<Bytes>) -> Self {
+        Self { code, content_type: JSON.to_owned(), warnings: Vec::new(), body }
+    }
+
+    /// A plain text.
+    pub fn text(code: u16, text: &str) -> Self {
+        let body = vec![Bytes::copy_from_slice(text.as_bytes())];
+        Self { code, content_type: "text/plain; charset=utf-8".to_owned(), warnings: Vec::new(), body }
+    }
+
+    /// The body in one piece.
+    pub fn bytes(&self) -> Bytes {
+        match self.body.as_slice() {
+            [one] => one.clone(),
+            pieces => pieces.concat().into(),
+        }
+    }
+}
+
+impl From<Status> for Reply {
+    fn from(status: Status) -> Self {
+        Self::json(status.code, &status.to_value())
+    }
+}
+
+/// How objects are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As they are.
+    Whole,
+    /// Their metadata alone.
+    Metadata,
+    /// Lines for people.
+    Table,
+}
+
+impl Form {
+    /// What a client accepts, the first that can be told. A client that says nothing gets objects as they are.
+    pub fn accepted(headers: &HeaderMap) -> Result<Self, Status> {
+        let mut said = false;
+        for value in headers.get_all(ACCEPT) {
+            for range in value.to_str().unwrap_or_default().split(',') {
+                said = true;
+                let mut parts = range.split(';').map(str::trim);
+                let media = parts.next().unwrap_or_default();
+                if !matches!(media, "application/json" | "application/*" | "*/*" | "") {
+                    continue;
+                }
+                let parameters: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
+                let get = |name: &str| parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+                match (get("as"), get("g"), get("v")) {
+                    (None, ..) => return Ok(Self::Whole),
+                    (Some("Table"), Some("meta.k8s.io"), Some("v1")) => return Ok(Self::Table),
+                    (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), Some("meta.k8s.io"), Some("v1")) => {
+                        return Ok(Self::Metadata);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if said { Err(Status::not_acceptable(AVAILABLE)) } else { Ok(Self::Whole) }
+    }
+}
+
+/// The first bytes of an object of a resource: bodies are kept without kind and version, so that one version is told as
+/// another.
+pub fn head(kind: &str, api_version: &str) -> Bytes {
+    format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","#).into()
+}
+
+/// An object whole, in two pieces.
+pub fn whole(resource: &Resource, stored: &Stored) -> [Bytes; 2] {
+    [head(&resource.kind, &resource.api_version()), stored.body.slice(1.min(stored.body.len())..)]
+}
+
+/// The metadata of an object, as it stands in its body.
+pub fn metadata(stored: &Stored) -> Bytes {
+    #[derive(Deserialize)]
+    struct Body<'b> {
+        #[serde(borrow)]
+        metadata: &'b RawValue,
+    }
+    match serde_json::from_slice::<Body<'_>>(&stored.body) {
+        Ok(body) => stored.body.slice_ref(body.metadata.get().as_bytes()),
+        Err(_) => Bytes::from_static(b"{}"),
+    }
+}
+
+/// An object's metadata alone, in pieces.
+pub fn partial(stored: &Stored) -> [Bytes; 3] {
+    let head = br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":"#;
+    [Bytes::from_static(head), metadata(stored), Bytes::from_static(b"}")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_form_that_can_be_told_is_taken() {
+        for (accept, expected) in [
+            ("", Some(Form::Whole)),
+            ("application/vnd.kubernetes.protobuf,application/json", Some(Form::Whole)),
+            ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Some(Form::Table)),
+            ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Some(Form::Metadata)),
+            ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Some(Form::Whole)),
+            ("text/html", None),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
+            assert_eq!(Form::accepted(&headers).ok(), expected, "{accept}");
+        }
+        assert_eq!(Form::accepted(&HeaderMap::new()), Ok(Form::Whole));
+    }
+}

@@ -1,0 +1,201 @@
+//! The `scale` subresource: the number of replicas of an object, whatever its kind, as an `autoscaling/v1` Scale.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use super::meta;
+use super::patch::{self, PatchType};
+use super::reply::Reply;
+use super::resources::Resource;
+use super::status::{FieldError, Status};
+use super::write::{Options, Ownership, now_text};
+use super::{Answer, ApiServer, Call, Request, decode};
+use crate::sim::fields::Path;
+use crate::sim::managed::{self, Context, Entries, OneVersion, ScalePaths, parent_entries, scale_entries};
+use crate::sim::schema::{Schema, Schemas};
+
+const API_VERSION: &str = "autoscaling/v1";
+const KIND: &str = "Scale";
+
+/// What a Scale is read as.
+static RESOURCE: LazyLock<Resource> = LazyLock::new(|| Resource {
+    group: "autoscaling".to_owned(),
+    version: "v1".to_owned(),
+    plural: "scales".to_owned(),
+    singular: "scale".to_owned(),
+    kind: KIND.to_owned(),
+    list_kind: "ScaleList".to_owned(),
+    namespaced: true,
+    short_names: Vec::new(),
+    categories: Vec::new(),
+    verbs: Vec::new(),
+    subresources: Vec::new(),
+    custom: false,
+});
+
+/// Where an object keeps what its scale shows, as JSON pointers.
+struct Places {
+    wanted: String,
+    current: String,
+    selector: Option<String>,
+}
+
+impl Places {
+    fn of(call: &Call<'_>) -> Self {
+        let pointer = |path: &str| path.replace('.', "/");
+        match &call.custom {
+            None => Self {
+                wanted: "/spec/replicas".to_owned(),
+                current: "/status/replicas".to_owned(),
+                selector: Some("/spec/selector".to_owned()),
+            },
+            Some(custom) => Self {
+                wanted: pointer(custom.scale_path("specReplicasPath").unwrap_or(".spec.replicas")),
+                current: pointer(custom.scale_path("statusReplicasPath").unwrap_or(".status.replicas")),
+                selector: custom.scale_path("labelSelectorPath").map(pointer),
+            },
+        }
+    }
+
+    fn paths(&self, call: &Call<'_>) -> ScalePaths {
+        let names: Vec<&str> = self.wanted.split('/').skip(1).collect();
+        ScalePaths::from([(call.api_version.clone(), Some(Path::of(&names)))])
+    }
+}
+
+impl ApiServer {
+    pub(super) fn get_scale(&self, call: &Call<'_>) -> Result<Answer, Status> {
+        let parent = self.parent(call)?;
+        Ok(Answer::Reply(Reply::json(200, &scale_of(&parent, &Places::of(call)))))
+    }
+
+    pub(super) fn write_scale(&mut self, call: &Call<'_>, request: &Request, verb: &str) -> Result<Answer, Status> {
+        let kind = if verb == "patch" { "PatchOptions" } else { "UpdateOptions" };
+        let options = Options::of(call, request, kind)?;
+        let (parent, places) = (self.parent(call)?, Places::of(call));
+        let schema = Schemas::builtin().of("autoscaling", "v1", KIND);
+        let schema = schema.as_ref().unwrap_or(&self.deduced);
+        let entries = Entries::of(&parent).map_err(|error| Status::internal(error.to_string()))?;
+        let paths = places.paths(call);
+        let mut old = scale_of(&parent, &places);
+        scale_entries(&entries, &paths).put_into(&mut old);
+        let now = now_text(call.now);
+        let context = Context {
+            schema,
+            api_version: API_VERSION,
+            kind: KIND,
+            manager: &options.manager,
+            subresource: "scale",
+            reset: None,
+            versions: &OneVersion,
+            now: &now,
+        };
+        let new = changed(call, request, verb, &old, &context, &options)?;
+        let replicas = new.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
+        let name = meta::text(&parent, "name");
+        if replicas < 0 {
+            let error = FieldError::invalid("spec.replicas", &replicas.into(), "must be greater than or equal to 0");
+            return Err(Status::invalid("autoscaling", KIND, name, &[error]));
+        }
+        let mut changed = parent.clone();
+        set(&mut changed, &places.wanted, replicas.into());
+        let scale = Entries::of(&new).map_err(|error| Status::internal(error.to_string()))?;
+        parent_entries(&entries, &scale, &call.api_version, &paths).put_into(&mut changed);
+        for field in ["uid", "resourceVersion"] {
+            if !meta::text(&new, field).is_empty() {
+                meta::set(&mut changed, field, meta::text(&new, field));
+            }
+        }
+        let reply = self.change(call, &options, &parent, changed, Ownership::Applied)?;
+        let mut kept: Value = serde_json::from_slice(&reply.bytes()).unwrap_or_default();
+        if let Some(members) = kept.as_object_mut() {
+            members.insert("kind".to_owned(), call.resource.kind.as_str().into());
+        }
+        Ok(Answer::Reply(Reply::json(200, &scale_of(&kept, &places))))
+    }
+
+    fn parent(&self, call: &Call<'_>) -> Result<Value, Status> {
+        let key = call.key().ok_or_else(Status::no_resource)?;
+        self.object(&call.resource, &key).ok_or_else(|| Status::not_found(&call.resource, key.name()))
+    }
+}
+
+/// The scale as it was sent, with its managed fields.
+fn changed(
+    call: &Call<'_>,
+    request: &Request,
+    verb: &str,
+    old: &Value,
+    context: &Context<'_>,
+    options: &Options,
+) -> Result<Value, Status> {
+    let read = |body: &[u8], schema: &Schema| {
+        let decoded = decode::object(body, &RESOURCE, Some(schema))?;
+        decoded.checked(options.validation, &RESOURCE).map(|(object, _)| object)
+    };
+    if verb != "patch" {
+        let sent = read(&decode::json_body(request.headers(), request.body())?, context.schema)?;
+        return Ok(managed::update(context, Some(old), sent));
+    }
+    match PatchType::of(call, request)? {
+        PatchType::Apply => {
+            let body = decode::yaml_to_json(request.body())?;
+            let config: Value =
+                serde_json::from_slice(&body).map_err(|error| Status::bad_request(error.to_string()))?;
+            managed::apply(context, Some(old), &config, call.query.flag("force")).map_err(patch::refused)
+        }
+        other => {
+            let patched = patch::patched(Some(context.schema), other, old, request.body())?;
+            // A JSON value can always be written.
+            let sent = read(&serde_json::to_vec(&patched).unwrap_or_default(), context.schema)?;
+            Ok(managed::update(context, Some(old), sent))
+        }
+    }
+}
+
+fn scale_of(parent: &Value, places: &Places) -> Value {
+    let number = |pointer: &str| parent.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+    let mut status = json!({"replicas": number(&places.current)});
+    let selector = places.selector.as_ref().and_then(|pointer| parent.pointer(pointer)).map(selector_text);
+    if let (Some(selector), Some(status)) = (selector.filter(|text| !text.is_empty()), status.as_object_mut()) {
+        status.insert("selector".to_owned(), selector.into());
+    }
+    let spec = match number(&places.wanted) {
+        0 => json!({}),
+        replicas => json!({"replicas": replicas}),
+    };
+    let mut scale = json!({"kind": KIND, "apiVersion": API_VERSION, "spec": spec, "status": status});
+    meta::carry(&mut scale, parent, &["name", "namespace", "uid", "resourceVersion", "creationTimestamp"]);
+    scale
+}
+
+/// A label selector as text.
+fn selector_text(selector: &Value) -> String {
+    if let Some(text) = selector.as_str() {
+        return text.to_owned();
+    }
+    let labels = selector.get("matchLabels").unwrap_or(selector).as_object();
+    let labels = labels.into_iter().flatten().filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
+    let expressions = selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten();
+    let expressions = expressions.filter_map(|expression| {
+        let key = expression.get("key")?.as_str()?;
+        let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
+        let values: Vec<&str> = values.filter_map(Value::as_str).collect();
+        Some(match expression.get("operator")?.as_str()? {
+            "Exists" => key.to_owned(),
+            "DoesNotExist" => format!("!{key}"),
+            operator => format!("{key} {} ({})", operator.to_ascii_lowercase(), values.join(",")),
+        })
+    });
+    let mut terms: Vec<String> = labels.chain(expressions).collect();
+    terms.sort_unstable();
+    terms.join(",")
+}
+
+fn set(object: &mut Value, pointer: &str, value: Value) {
+    let Some((parent, name)) = pointer.rsplit_once('/') else { return };
+    if let Some(Value::Object(members)) = object.pointer_mut(parent) {
+        members.insert(name.to_owned(), value);
+    }
+}

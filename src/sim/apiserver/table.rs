@@ -1,0 +1,108 @@
+//! Tables: how kubectl shows objects, one row for each.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::columns::{self, Column};
+use super::reply::{Reply, head, metadata};
+use super::request::Query;
+use super::resources::Resource;
+use super::store::{Key, Stored};
+
+/// What of an object stands beside its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Include {
+    /// Its metadata, if nothing is said.
+    Metadata,
+    /// All of it.
+    Object,
+    /// Nothing.
+    None,
+}
+
+impl Include {
+    /// What a query asks for.
+    pub fn of(query: &Query) -> Self {
+        match query.get("includeObject") {
+            Some("Object") => Self::Object,
+            Some("None") => Self::None,
+            _ => Self::Metadata,
+        }
+    }
+}
+
+/// A list as a table. `list` is the metadata of the list.
+pub fn list(
+    resource: &Resource,
+    items: &[(&Key, &Arc<Stored>)],
+    list: Value,
+    include: Include,
+    now: Timestamp,
+) -> Reply {
+    let columns = columns::of(resource);
+    let definitions = definitions(&columns);
+    let opened = format!(
+        r#"{{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{list},"columnDefinitions":{definitions},"rows":["#
+    );
+    let mut body = vec![Bytes::from(opened)];
+    for (index, (_, stored)) in items.iter().enumerate() {
+        if index > 0 {
+            body.push(Bytes::from_static(b","));
+        }
+        body.push(row(resource, &columns, stored, include, now).to_string().into());
+    }
+    body.push(Bytes::from_static(b"]}"));
+    Reply::pieces(200, body)
+}
+
+/// One object as a table.
+pub fn object(resource: &Resource, stored: &Stored, include: Include, now: Timestamp) -> Reply {
+    Reply::json(200, &event(resource, stored, include, true, now))
+}
+
+/// One object as the table of an event, which tells the columns only the first time.
+pub fn event(resource: &Resource, stored: &Stored, include: Include, told: bool, now: Timestamp) -> Value {
+    let columns = columns::of(resource);
+    json!({
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": stored.revision.to_string()},
+        "columnDefinitions": if told { definitions(&columns) } else { Value::Null },
+        "rows": [row(resource, &columns, stored, include, now)],
+    })
+}
+
+/// A bookmark: the row of an object that has nothing but this metadata.
+pub fn bookmark(resource: &Resource, metadata: &Value, include: Include) -> Value {
+    let empty = json!({"metadata": metadata});
+    let stored = Stored::transient(&empty);
+    let mut table = event(resource, &stored, include, false, Timestamp::UNIX_EPOCH);
+    if let Some(table) = table.as_object_mut() {
+        table.insert("metadata".to_owned(), json!({"resourceVersion": metadata.get("resourceVersion")}));
+    }
+    table
+}
+
+fn row(resource: &Resource, columns: &[Column], stored: &Stored, include: Include, now: Timestamp) -> Value {
+    let object = stored.value();
+    let cells: Vec<Value> = columns.iter().map(|column| column.cell(&object, now)).collect();
+    let parsed = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+    let beside = match include {
+        Include::None => Value::Null,
+        Include::Metadata => json!({
+            "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": parsed(&metadata(stored)),
+        }),
+        Include::Object => {
+            let body = stored.body.get(1..).unwrap_or_default();
+            parsed(&[&head(&resource.kind, &resource.api_version()), body].concat())
+        }
+    };
+    json!({"cells": cells, "object": beside})
+}
+
+fn definitions(columns: &[Column]) -> Value {
+    columns.iter().map(Column::definition).collect()
+}

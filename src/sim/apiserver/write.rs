@@ -1,0 +1,450 @@
+//! Creating and replacing objects: what every write goes through, whichever way it came.
+
+use std::sync::Arc;
+
+use http::header::USER_AGENT;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::decode;
+use super::definitions::DEFINITIONS;
+use super::meta;
+use super::reply::Reply;
+use super::request::FieldValidation;
+use super::resources::Resource;
+use super::status::{FieldError, Status};
+use super::store::{Key, Stored};
+use super::{Answer, ApiServer, Call, Request};
+use crate::sim::kinds::{Generation, Kind};
+use crate::sim::managed::{self, Context, OneVersion};
+
+/// Longest name of a field manager.
+const MAX_MANAGER: usize = 128;
+/// Metadata that only the server sets.
+const SERVER_METADATA: [&str; 5] =
+    ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"];
+
+/// How a write is to be done.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) dry_run: bool,
+    pub(super) validation: FieldValidation,
+    /// Who writes.
+    pub(super) manager: String,
+}
+
+impl Options {
+    /// The options of a write by one of the server's own parts.
+    pub(super) fn internal(manager: &str) -> Self {
+        Self { dry_run: false, validation: FieldValidation::Ignore, manager: manager.to_owned() }
+    }
+
+    /// The options of a request; `kind` names them in errors.
+    pub(super) fn of(call: &Call<'_>, request: &Request, kind: &str) -> Result<Self, Status> {
+        let manager = match call.query.get("fieldManager") {
+            Some(manager) if manager.len() > MAX_MANAGER => {
+                let error = FieldError::too_long("fieldManager", MAX_MANAGER);
+                return Err(Status::invalid_options(kind, &[error]));
+            }
+            Some(manager) => manager.to_owned(),
+            None => {
+                let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+                agent.split('/').next().unwrap_or_default().chars().take(MAX_MANAGER).collect()
+            }
+        };
+        Ok(Self { dry_run: call.query.dry_run(kind)?, validation: call.query.field_validation(kind)?, manager })
+    }
+}
+
+/// Where the fields of a changed object come from.
+pub(super) enum Ownership {
+    /// They are worked out: what changed is the manager's.
+    Update,
+    /// They are there already: the object was applied.
+    Applied,
+}
+
+impl ApiServer {
+    pub(super) fn create(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
+        let options = Options::of(call, request, "CreateOptions")?;
+        let (mut object, warnings) = self.read(call, request, options.validation)?;
+        self.place(call, &mut object)?;
+        call.fill(&mut object);
+        let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
+        let mut reply = self.insert(call, object, options.dry_run)?;
+        reply.warnings = warnings;
+        Ok(Answer::Reply(reply))
+    }
+
+    pub(super) fn replace(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
+        let options = Options::of(call, request, "UpdateOptions")?;
+        let (mut object, warnings) = self.read(call, request, options.validation)?;
+        let key = call.key().ok_or_else(Status::method_not_allowed)?;
+        check_name(&object, key.name())?;
+        self.place(call, &mut object)?;
+        let Some(old) = self.object(&call.resource, &key) else {
+            if !call.kind.creates_on_update || call.address.subresource.is_some() {
+                return Err(Status::not_found(&call.resource, key.name()));
+            }
+            call.fill(&mut object);
+            let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
+            return self.insert(call, object, options.dry_run).map(Answer::Reply);
+        };
+        let mut reply = self.change(call, &options, &old, object, Ownership::Update)?;
+        reply.warnings = warnings;
+        Ok(Answer::Reply(reply))
+    }
+
+    /// An object of the store, with its kind and version.
+    pub(super) fn object(&self, resource: &Resource, key: &Key) -> Option<Value> {
+        self.store.get(&resource.qualified(), key).map(|stored| full(resource, stored))
+    }
+
+    /// Reads the object that a request carries.
+    fn read(
+        &self,
+        call: &Call<'_>,
+        request: &Request,
+        validation: FieldValidation,
+    ) -> Result<(Value, Vec<String>), Status> {
+        let body = decode::json_body(request.headers(), request.body())?;
+        self.read_json(call, &body, validation)
+    }
+
+    /// Reads an object from JSON.
+    pub(super) fn read_json(
+        &self,
+        call: &Call<'_>,
+        body: &[u8],
+        validation: FieldValidation,
+    ) -> Result<(Value, Vec<String>), Status> {
+        let known = call.schema.as_ref().filter(|_| call.custom.is_none());
+        let mut decoded = decode::object(body, &call.resource, known)?;
+        if let Some(custom) = &call.custom {
+            decoded.problems.extend(custom.read(&mut decoded.object));
+        }
+        let (mut object, warnings) = decoded.checked(validation, &call.resource)?;
+        check_kind(&mut object, &call.resource)?;
+        Ok((object, warnings))
+    }
+
+    /// Puts an object into the namespace of the path.
+    pub(super) fn place(&self, call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
+        let sent = meta::text(object, "namespace");
+        match call.address.namespace {
+            Some(namespace) if sent.is_empty() => meta::set(object, "namespace", namespace),
+            Some(namespace) if sent != namespace => {
+                let message = "the namespace of the provided object does not match the namespace sent on the request";
+                return Err(Status::bad_request(message));
+            }
+            Some(_) => {}
+            None => meta::edit(object, |metadata| {
+                metadata.remove("namespace");
+            }),
+        }
+        Ok(())
+    }
+
+    /// What managed fields are judged by.
+    pub(super) fn context<'a>(&'a self, call: &'a Call<'_>, manager: &'a str, now: &'a str) -> Context<'a> {
+        Context {
+            schema: call.schema.as_ref().unwrap_or(&self.deduced),
+            api_version: &call.api_version,
+            kind: &call.resource.kind,
+            manager,
+            subresource: call.address.subresource.unwrap_or_default(),
+            reset: call.reset.as_ref(),
+            versions: &OneVersion,
+            now,
+        }
+    }
+
+    /// Makes an object that has its managed fields.
+    pub(super) fn insert(&mut self, call: &Call<'_>, mut object: Value, dry_run: bool) -> Result<Reply, Status> {
+        if meta::get(&object, "resourceVersion").is_some() {
+            return Err(Status::internal("resourceVersion should not be set on objects to be created"));
+        }
+        if meta::text(&object, "name").is_empty() && !meta::text(&object, "generateName").is_empty() {
+            let name = self.ids.name(meta::text(&object, "generateName"));
+            meta::set(&mut object, "name", name);
+        }
+        let name = meta::text(&object, "name").to_owned();
+        self.admit_into_namespace(call, &name)?;
+        let uid = self.ids.uid();
+        meta::edit(&mut object, |metadata| {
+            for name in SERVER_METADATA.into_iter().chain(["selfLink"]) {
+                metadata.remove(name);
+            }
+            metadata.insert("uid".to_owned(), uid.into());
+            metadata.insert("creationTimestamp".to_owned(), now_text(call.now).into());
+            if call.kind.generation != Generation::None {
+                metadata.insert("generation".to_owned(), 1.into());
+            }
+        });
+        meta::tidy(&mut object);
+        if call.kind.has_status {
+            remove(&mut object, "status");
+        }
+        (call.kind.prepare_create)(&mut object);
+        let mut errors = meta::check(&object, call.kind, call.resource.namespaced);
+        call.check(&object, &mut errors);
+        self.refuse(call, &name, &errors)?;
+        let table = call.resource.qualified();
+        let key = Key::new(call.address.namespace, &name);
+        if self.store.get(&table, &key).is_some() {
+            return Err(Status::already_exists(&call.resource, &name));
+        }
+        let stored = if dry_run {
+            Stored::transient(&strip(object)).into()
+        } else {
+            self.put(&table, &key, strip(object), call.now)
+        };
+        Ok(self.told(call, 201, &stored))
+    }
+
+    /// Changes an object. `new` is as it was sent; what the server decides is put into it here.
+    pub(super) fn change(
+        &mut self,
+        call: &Call<'_>,
+        options: &Options,
+        old: &Value,
+        mut new: Value,
+        ownership: Ownership,
+    ) -> Result<Reply, Status> {
+        let name = meta::text(old, "name").to_owned();
+        check_preconditions(call, old, &new)?;
+        call.fill(&mut new);
+        if matches!(ownership, Ownership::Update) {
+            new = managed::update(&self.context(call, &options.manager, &now_text(call.now)), Some(old), new);
+        }
+        match call.address.subresource {
+            Some("status") => keep_all_but_status(call, &mut new, old),
+            _ if call.kind.has_status => carry_member(&mut new, old, "status"),
+            _ => {}
+        }
+        meta::carry(&mut new, old, &SERVER_METADATA);
+        meta::carry(&mut new, old, &["resourceVersion", "generateName"]);
+        meta::tidy(&mut new);
+        (call.kind.prepare_update)(&mut new, old);
+        count_generation(call.kind, &mut new, old);
+        let mut errors = meta::check(&new, call.kind, call.resource.namespaced);
+        errors.extend(meta::check_update(&new, old));
+        call.check(&new, &mut errors);
+        (call.kind.validate_update)(&new, old, &mut errors);
+        self.refuse(call, &name, &errors)?;
+        self.keep(call, old, new, options.dry_run)
+    }
+
+    /// Keeps a changed object, if it did change; an object that waited only for this to go, goes.
+    pub(super) fn keep(&mut self, call: &Call<'_>, old: &Value, new: Value, dry_run: bool) -> Result<Reply, Status> {
+        let key = Key::new(call.address.namespace, meta::text(old, "name"));
+        let table = call.resource.qualified();
+        let unchanged = managed::same_but_for_times(old, &new);
+        if unchanged || dry_run {
+            let told = if unchanged { old.clone() } else { new };
+            return Ok(self.told(call, 200, &Stored::transient(&strip(told))));
+        }
+        let goes = meta::get(&new, "deletionTimestamp").is_some()
+            && meta::finalizers(&new).is_empty()
+            && !has_namespace_finalizers(&call.resource, &new)
+            && meta::get(&new, "deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0) == 0;
+        if goes {
+            let removed = self.store.remove(&table, &key, strip(new), call.now);
+            let removed = removed.ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
+            return Ok(self.told(call, 200, &removed));
+        }
+        let stored = self.put(&table, &key, strip(new), call.now);
+        Ok(self.told(call, 200, &stored))
+    }
+
+    /// Keeps an object; what a change of it leads to is done when the request is answered.
+    pub(super) fn put(&mut self, table: &str, key: &Key, object: Value, now: Timestamp) -> Arc<Stored> {
+        if table == DEFINITIONS {
+            self.changed_definitions.insert(key.clone());
+        }
+        self.store.put(table, key, object, now)
+    }
+
+    fn refuse(&self, call: &Call<'_>, name: &str, errors: &[FieldError]) -> Result<(), Status> {
+        match errors {
+            [] => Ok(()),
+            errors => Err(Status::invalid(&call.resource.group, &call.resource.kind, name, errors)),
+        }
+    }
+
+    /// Nothing is made in a namespace that is not there, or on its way out.
+    fn admit_into_namespace(&self, call: &Call<'_>, name: &str) -> Result<(), Status> {
+        let Some(namespace) = call.address.namespace else { return Ok(()) };
+        let Some(namespaces) = self.resources.get("", "v1", "namespaces") else { return Ok(()) };
+        match self.object(namespaces, &Key::new(None, namespace)) {
+            None => Err(Status::not_found(namespaces, namespace)),
+            Some(found) if meta::get(&found, "deletionTimestamp").is_some() => {
+                Err(Status::terminating(&call.resource, name, namespace))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+impl Call<'_> {
+    /// Fills in what was left out.
+    pub(super) fn fill(&self, object: &mut Value) {
+        match &self.custom {
+            Some(custom) => custom.structural.default(object),
+            None => (self.kind.defaults)(object),
+        }
+    }
+
+    /// What is wrong with an object, but for its metadata.
+    fn check(&self, object: &Value, errors: &mut Vec<FieldError>) {
+        match &self.custom {
+            Some(custom) => errors.extend(custom.check(object)),
+            None => (self.kind.validate)(object, errors),
+        }
+    }
+}
+
+/// An object of the store, with its kind and version.
+pub(super) fn full(resource: &Resource, stored: &Stored) -> Value {
+    let mut object = stored.value();
+    if let Some(members) = object.as_object_mut() {
+        members.insert("apiVersion".to_owned(), resource.api_version().into());
+        members.insert("kind".to_owned(), resource.kind.as_str().into());
+    }
+    object
+}
+
+/// An object as it is kept: its kind and version are its resource's.
+pub(super) fn strip(mut object: Value) -> Value {
+    remove(&mut object, "apiVersion");
+    remove(&mut object, "kind");
+    object
+}
+
+/// A time as objects carry it.
+pub(super) fn now_text(now: Timestamp) -> String {
+    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn remove(object: &mut Value, member: &str) {
+    if let Some(members) = object.as_object_mut() {
+        members.remove(member);
+    }
+}
+
+fn carry_member(new: &mut Value, old: &Value, member: &str) {
+    if let Some(members) = new.as_object_mut() {
+        match old.get(member) {
+            Some(value) => members.insert(member.to_owned(), value.clone()),
+            None => members.remove(member),
+        };
+    }
+}
+
+/// A write of the status changes nothing else; of the metadata of built-in kinds, what is no label may change with it.
+fn keep_all_but_status(call: &Call<'_>, new: &mut Value, old: &Value) {
+    let members: Vec<String> =
+        [&*new, old].into_iter().filter_map(Value::as_object).flatten().map(|(name, _)| name.clone()).collect();
+    for member in members.iter().filter(|name| !matches!(name.as_str(), "status" | "metadata")) {
+        carry_member(new, old, member);
+    }
+    if call.resource.custom {
+        let managed = meta::get(new, "managedFields").cloned();
+        carry_member(new, old, "metadata");
+        if let Some(managed) = managed {
+            meta::set(new, "managedFields", managed);
+        }
+    } else {
+        meta::carry(new, old, &["labels", "ownerReferences"]);
+    }
+}
+
+fn has_namespace_finalizers(resource: &Resource, object: &Value) -> bool {
+    let finalizers = object.pointer("/spec/finalizers").and_then(Value::as_array);
+    resource.qualified() == "namespaces" && finalizers.is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+fn count_generation(kind: &Kind, new: &mut Value, old: &Value) {
+    let specified = |object: &Value| {
+        let mut object = object.clone();
+        remove(&mut object, "metadata");
+        if kind.has_status {
+            remove(&mut object, "status");
+        }
+        object
+    };
+    let changed = match kind.generation {
+        Generation::None => return,
+        Generation::Spec => specified(new) != specified(old),
+        Generation::SpecOrAnnotations => {
+            specified(new) != specified(old) || meta::get(new, "annotations") != meta::get(old, "annotations")
+        }
+    };
+    if changed {
+        meta::set(new, "generation", meta::generation(old) + 1);
+    }
+}
+
+/// The kind and version of what was sent are the resource's, or not said.
+fn check_kind(object: &mut Value, resource: &Resource) -> Result<(), Status> {
+    let sent = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let (api_version, kind) = (sent("apiVersion"), sent("kind"));
+    let known = resource.api_version();
+    if kind.is_some_and(|kind| kind != resource.kind) || api_version.is_some_and(|version| version != known) {
+        let version = api_version.unwrap_or(&known).rsplit('/').next().unwrap_or_default();
+        let (kind, wanted) = (kind.unwrap_or(&resource.kind), &resource.kind);
+        let message = format!("{kind} in version {version:?} cannot be handled as a {wanted}");
+        return Err(Status::bad_request(message));
+    }
+    if let Some(members) = object.as_object_mut() {
+        members.insert("apiVersion".to_owned(), known.into());
+        members.insert("kind".to_owned(), resource.kind.as_str().into());
+    }
+    Ok(())
+}
+
+/// The name of what was sent is that of the path.
+pub(super) fn check_name(object: &Value, name: &str) -> Result<(), Status> {
+    match meta::text(object, "name") {
+        "" => {
+            let why = "was undeterminable: name must be provided";
+            Err(Status::bad_request(format!("the name of the object ({name} based on URL) {why}")))
+        }
+        sent if sent != name => Err(Status::bad_request(format!(
+            "the name of the object ({sent}) does not match the name on the URL ({name})"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A revision or a uid that was sent must be those of the object.
+fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status> {
+    let name = meta::text(old, "name");
+    let (sent, there) = (meta::text(new, "uid"), meta::text(old, "uid"));
+    if !sent.is_empty() && sent != there {
+        let key = Key::new(call.address.namespace, name);
+        let group = if call.resource.group.is_empty() { String::new() } else { format!("{}/", call.resource.group) };
+        let place = format!("/registry/{group}{}/{}", call.resource.plural, key.text());
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+             failed: UID in precondition: {sent}, UID in object meta: {there}"
+        );
+        return Err(Status::conflict(&call.resource, name, &why));
+    }
+    let sent = meta::text(new, "resourceVersion");
+    if sent.is_empty() || sent == "0" {
+        if call.kind.unconditional_update {
+            return Ok(());
+        }
+        let error = FieldError::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+        return Err(Status::invalid(&call.resource.group, &call.resource.kind, name, &[error]));
+    }
+    if sent.parse::<u64>().is_err() {
+        return Err(Status::internal(format!("strconv.ParseUint: parsing {sent:?}: invalid syntax")));
+    }
+    if sent != meta::text(old, "resourceVersion") {
+        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        return Err(Status::conflict(&call.resource, name, why));
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Strategic merge patches (Kubernetes' API convention of that name).
+
+use serde_json::{Map as Members, Value};
+
+use crate::sim::schema::{Field, Map, Type};
+
+/// Says what becomes of a map or of a list's item: `replace`, `delete`, `merge`.
+const DIRECTIVE: &str = "$patch";
+/// Names values to be taken out of a list of scalars.
+const DELETE_PREFIX: &str = "$deleteFromPrimitiveList/";
+/// Names the order that a list shall have.
+const ORDER_PREFIX: &str = "$setElementOrder/";
+/// Names the fields that a map keeps.
+const RETAIN: &str = "$retainKeys";
+
+/// Why a patch can't be applied. The texts are the server's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatchError {
+    /// The patch is no map.
+    #[error("Invalid JSON Patch")]
+    NoMap,
+    /// A directive that there isn't.
+    #[error("Unknown patch type: {0} in map")]
+    UnknownDirective(String),
+    /// An item of a list that merges has no key.
+    #[error("map: {item} does not contain declared merge key: {key}")]
+    NoKey {
+        /// The item.
+        item: String,
+        /// The field that it lacks.
+        key: String,
+    },
+    /// A value is of another kind than what it is merged with.
+    #[error("unable to merge a {0} into a {1}")]
+    Mismatch(&'static str, &'static str),
+}
+
+/// `old` after a patch; `of` is its type.
+pub fn strategic(of: Type<'_>, old: &Value, patch: &Value) -> Result<Value, PatchError> {
+    let (Value::Object(old), Value::Object(patch)) = (old, patch) else { return Err(PatchError::NoMap) };
+    merge_map(of.map(), old.clone(), patch).map(Value::Object)
+}
+
+fn merge_map(
+    of: Option<Map<'_>>,
+    old: Members<String, Value>,
+    patch: &Members<String, Value>,
+) -> Result<Members<String, Value>, PatchError> {
+    match patch.get(DIRECTIVE).and_then(Value::as_str) {
+        Some("replace") => return Ok(without_directives(patch)),
+        Some("delete") => return Ok(Members::new()),
+        Some("merge") | None => {}
+        Some(other) => return Err(PatchError::UnknownDirective(other.to_owned())),
+    }
+    let mut new = old;
+    if let Some(kept) = patch.get(RETAIN).and_then(Value::as_array) {
+        new.retain(|name, _| kept.iter().any(|kept| kept == name));
+    }
+    for (name, value) in patch {
+        if name == DIRECTIVE || name == RETAIN || name.starts_with(ORDER_PREFIX) {
+            continue;
+        }
+        if let Some(list) = name.strip_prefix(DELETE_PREFIX) {
+            delete_scalars(&mut new, list, value);
+            continue;
+        }
+        if value.is_null() {
+            new.remove(name);
+            continue;
+        }
+        let member = of.and_then(|of| of.field(name));
+        let order = patch.get(&format!("{ORDER_PREFIX}{name}")).and_then(Value::as_array);
+        let merged = match (new.remove(name), value) {
+            (Some(Value::Object(old)), Value::Object(patch))
+                if !member.is_some_and(|(field, _)| field.patch.replace) =>
+            {
+                let of = of.and_then(|of| of.member(name)).and_then(Type::map);
+                Value::Object(merge_map(of, old, patch)?)
+            }
+            (Some(Value::Array(old)), Value::Array(patch)) => Value::Array(merge_list(member, old, patch, order)?),
+            (_, Value::Object(patch)) => {
+                let of = of.and_then(|of| of.member(name)).and_then(Type::map);
+                Value::Object(merge_map(of, Members::new(), patch)?)
+            }
+            (_, Value::Array(patch)) => Value::Array(merge_list(member, Vec::new(), patch, order)?),
+            (_, scalar) => scalar.clone(),
+        };
+        new.insert(name.clone(), merged);
+    }
+    for (name, order) in patch {
+        if let (Some(list), Some(order)) = (name.strip_prefix(ORDER_PREFIX), order.as_array())
+            && !patch.contains_key(list)
+            && let Some(Value::Array(items)) = new.get_mut(list)
+        {
+            let key = of.and_then(|of| of.field(list)).and_then(|(field, _)| field.patch.merge_key.clone());
+            sort(items, order, key.as_deref().unwrap_or_default());
+        }
+    }
+    Ok(new)
+}
+
+fn without_directives(patch: &Members<String, Value>) -> Members<String, Value> {
+    let kept = patch.iter().filter(|(name, _)| !name.starts_with('$'));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn delete_scalars(object: &mut Members<String, Value>, list: &str, gone: &Value) {
+    let (Some(Value::Array(items)), Value::Array(gone)) = (object.get_mut(list), gone) else { return };
+    items.retain(|item| !gone.contains(item));
+    if items.is_empty() {
+        object.remove(list);
+    }
+}
+
+fn merge_list(
+    field: Option<(&Field, Type<'_>)>,
+    old: Vec<Value>,
+    patch: &[Value],
+    order: Option<&Vec<Value>>,
+) -> Result<Vec<Value>, PatchError> {
+    let Some(key) = field.and_then(|(field, _)| field.patch.merge_key.as_deref()) else {
+        // Without a key lists are replaced, and what stands in the new one is kept as it is.
+        return Ok(patch.iter().filter(|item| item.get(DIRECTIVE).is_none()).cloned().collect());
+    };
+    let mut items = old;
+    if key.is_empty() {
+        for item in patch {
+            if !items.contains(item) {
+                items.push(item.clone());
+            }
+        }
+    } else {
+        let of = field.and_then(|(_, of)| of.list()).and_then(|list| list.items.map());
+        if patch
+            .iter()
+            .any(|item| item.get(DIRECTIVE).and_then(Value::as_str) == Some("replace") && item.get(key).is_none())
+        {
+            items.clear();
+        }
+        for item in patch {
+            merge_item(of, &mut items, item, key)?;
+        }
+    }
+    if let Some(order) = order {
+        sort(&mut items, order, key);
+    }
+    Ok(items)
+}
+
+fn merge_item(of: Option<Map<'_>>, items: &mut Vec<Value>, item: &Value, key: &str) -> Result<(), PatchError> {
+    let Value::Object(patch) = item else { return Err(PatchError::Mismatch("scalar", "map")) };
+    let directive = patch.get(DIRECTIVE).and_then(Value::as_str);
+    let Some(value) = patch.get(key) else {
+        return match directive {
+            Some("replace") => Ok(()),
+            _ => Err(PatchError::NoKey { item: item.to_string(), key: key.to_owned() }),
+        };
+    };
+    let at = items.iter().position(|known| known.get(key) == Some(value));
+    match (directive, at) {
+        (Some("delete"), Some(at)) => drop(items.remove(at)),
+        (Some("delete"), None) => {}
+        (_, Some(at)) => {
+            if let Some(Value::Object(old)) = items.get(at).cloned()
+                && let Some(place) = items.get_mut(at)
+            {
+                *place = Value::Object(merge_map(of, old, patch)?);
+            }
+        }
+        (_, None) => items.push(Value::Object(merge_map(of, Members::new(), patch)?)),
+    }
+    Ok(())
+}
+
+/// Puts items in the order that the patch names; what it does not name keeps its place relative to what is around it.
+fn sort(items: &mut Vec<Value>, order: &[Value], key: &str) {
+    let identity = |value: &Value| match key {
+        "" => value.clone(),
+        key => value.get(key).cloned().unwrap_or(Value::Null),
+    };
+    let place = |item: &Value| order.iter().position(|named| identity(named) == identity(item));
+    let (mut named, others): (Vec<Value>, Vec<Value>) =
+        std::mem::take(items).into_iter().partition(|item| place(item).is_some());
+    named.sort_by_key(|item| place(item));
+    items.extend(others);
+    items.extend(named);
+}
