@@ -184,6 +184,7 @@ pub(super) fn judge_scale(
     scale["spec"]["replicas"] = live["spec"]["replicas"].clone();
     scale_entries(&parent, &paths).put_into(&mut scale);
     let schema = Schemas::builtin().of("autoscaling", "v1", "Scale").unwrap();
+    normalize(schema.root(), &mut scale);
     let reset = FieldSet::default();
     let ctx = Context {
         schema: &schema,
@@ -201,7 +202,6 @@ pub(super) fn judge_scale(
         let mut new = scale.clone();
         new["spec"] = config["spec"].clone();
         normalize(schema.root(), &mut new);
-        normalize(schema.root(), &mut scale);
         update(&ctx, Some(&scale), new)
     };
     normalize(schema.root(), &mut scale);
