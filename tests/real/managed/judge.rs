@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use driftless::sim::managed::{ApplyError, Context, OneVersion, apply, reset_fields, same_but_for_times, update};
-use driftless::sim::schema::{normalize, store};
+use driftless::sim::fields::{FieldSet, Path};
+use driftless::sim::managed::{
+    ApplyError, Context, Entries, OneVersion, ScalePaths, apply, parent_entries, reset_fields, same_but_for_times,
+    scale_entries, update,
+};
+use driftless::sim::schema::{Schemas, normalize, store};
 use serde_json::{Value, json};
 
 use super::content::Kind;
@@ -38,7 +42,7 @@ fn context<'a>(
     kind: &'a Kind,
     manager: &'a str,
     subresource: &'a str,
-    reset: &'a driftless::sim::fields::FieldSet,
+    reset: &'a FieldSet,
     now: &'a str,
 ) -> Context<'a> {
     Context {
@@ -158,6 +162,53 @@ pub(super) fn judge_update(
         compare_objects(&stored(kind, mine, subresource, live), &answer.body)?;
     }
     Ok("updated")
+}
+
+/// A write of the scale of a Deployment, which is an object of its own with what it shows of the ownership.
+pub(super) fn judge_scale(
+    live: &Value,
+    config: &Value,
+    applies: bool,
+    manager: &str,
+    written: &Answer,
+    answer: &Answer,
+) -> Result<&'static str, String> {
+    if written.code >= 300 {
+        return Err(format!("refused: {}", written.body));
+    }
+    let now = now(answer);
+    let paths = ScalePaths::from([("apps/v1".to_owned(), Some(Path::of(&["spec", "replicas"])))]);
+    let parent = Entries::of(live).unwrap();
+    let mut scale = config.clone();
+    scale["metadata"]["uid"] = live["metadata"]["uid"].clone();
+    scale["spec"]["replicas"] = live["spec"]["replicas"].clone();
+    scale_entries(&parent, &paths).put_into(&mut scale);
+    let schema = Schemas::builtin().of("autoscaling", "v1", "Scale").unwrap();
+    normalize(schema.root(), &mut scale);
+    let reset = FieldSet::default();
+    let ctx = Context {
+        schema: &schema,
+        api_version: "autoscaling/v1",
+        kind: "Scale",
+        manager,
+        subresource: "scale",
+        reset: Some(&reset),
+        versions: &OneVersion,
+        now: &now,
+    };
+    let mut scale = if applies {
+        apply(&ctx, Some(&scale), config, true).unwrap()
+    } else {
+        let mut new = scale.clone();
+        new["spec"] = config["spec"].clone();
+        normalize(schema.root(), &mut new);
+        update(&ctx, Some(&scale), new)
+    };
+    normalize(schema.root(), &mut scale);
+    let mut mine = live.clone();
+    parent_entries(&parent, &Entries::of(&scale).unwrap(), "apps/v1", &paths).put_into(&mut mine);
+    compare_entries(Some(live), &mine, answer)?;
+    Ok("scaled")
 }
 
 /// What was sent, with its defaults: the answer, less what the server put into it later.

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use content::{Kind, content, identity, merge_into};
-use judge::{Tally, judge_apply, judge_update};
+use judge::{Tally, judge_apply, judge_scale, judge_update};
 use server::{Answer, Server};
 
 /// Writes of one sequence.
@@ -46,7 +46,8 @@ impl Run<'_> {
             50..65 => self.merge_patch(""),
             65..75 => self.json_patch(),
             75..85 => self.put(),
-            85..90 => self.many_updates(),
+            85 | 86 => self.many_updates(),
+            87..90 if self.kind.kind == "Deployment" => self.scale(),
             90..95 if self.kind.status => self.apply("status"),
             95.. if self.kind.status => self.merge_patch("status"),
             _ => self.apply(""),
@@ -149,6 +150,26 @@ impl Run<'_> {
             self.update_by_merge(&patch, &format!("m{manager}"), "")?;
         }
         Ok(())
+    }
+
+    /// Writes the number of replicas through the subresource; its answer is the scale, so the object is read after it.
+    fn scale(&mut self) -> Result<(), String> {
+        let manager = self.pick(&["gamma", "beta", "scaler"]).to_owned();
+        let live = self.live.clone().unwrap();
+        let replicas = self.rng.random_range(0..4);
+        let config = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": self.name, "namespace":
+            self.server.namespace}, "spec": {"replicas": replicas}});
+        let applies = self.rng.random_bool(0.4);
+        let written = if applies {
+            self.server.apply(&self.path(), "scale", &config, &manager, true)
+        } else {
+            self.server.merge_patch(&self.path(), "scale", &json!({"spec": {"replicas": replicas}}), &manager)
+        };
+        self.tally.steps += 1;
+        let mut answer = self.server.get(&self.path());
+        answer.sent = written.sent;
+        let judged = judge_scale(&live, &config, applies, &manager, &written, &answer);
+        self.settle(judged, &answer, || format!("scale by {manager}, apply {applies}: {replicas}"))
     }
 
     fn settle(
