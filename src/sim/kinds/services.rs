@@ -5,9 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::value::{
-    at, each, fill, fill_blank, has, inside, is_blank, items, keep, number, object, set, take, text, texts,
-};
+use super::value::{at, each, fill, fill_blank, inside, is_blank, items, keep, number, object, set, take, text, texts};
 use crate::sim::apiserver::status::FieldError;
 
 /// The addresses of Services: 10.0.0.0/16.
