@@ -2,6 +2,7 @@
 //! and both are asked again.
 
 mod compare;
+mod fields;
 mod kinds;
 mod managed;
 mod model;
@@ -11,5 +12,6 @@ mod recordings;
 mod run;
 mod script;
 pub(crate) mod server;
+mod structural;
 
 pub(crate) use recordings::{check, subjects};

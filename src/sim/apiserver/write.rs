@@ -71,6 +71,9 @@ impl ApiServer {
         self.place(call, &mut object)?;
         call.fill(&mut object);
         let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
+        if !meta::text(&object, "resourceVersion").is_empty() {
+            return Err(Status::internal("resourceVersion should not be set on objects to be created"));
+        }
         let mut reply = self.insert(call, object, options.dry_run)?;
         reply.warnings = warnings;
         Ok(Answer::Reply(reply))
@@ -161,9 +164,6 @@ impl ApiServer {
 
     /// Makes an object that has its managed fields.
     pub(super) fn insert(&mut self, call: &Call<'_>, mut object: Value, dry_run: bool) -> Result<Reply, Status> {
-        if meta::get(&object, "resourceVersion").is_some() {
-            return Err(Status::internal("resourceVersion should not be set on objects to be created"));
-        }
         if meta::text(&object, "name").is_empty() && !meta::text(&object, "generateName").is_empty() {
             let name = self.ids.name(meta::text(&object, "generateName"));
             meta::set(&mut object, "name", name);
@@ -212,7 +212,7 @@ impl ApiServer {
         ownership: Ownership,
     ) -> Result<Reply, Status> {
         let name = meta::text(old, "name").to_owned();
-        check_preconditions(call, old, &new)?;
+        check_preconditions(call, old, &new, matches!(ownership, Ownership::Update))?;
         call.fill(&mut new);
         if matches!(ownership, Ownership::Update) {
             new = managed::update(&self.context(call, &options.manager, &now_text(call.now)), Some(old), new);
@@ -222,7 +222,11 @@ impl ApiServer {
             _ if call.kind.has_status => carry_member(&mut new, old, "status"),
             _ => {}
         }
+        let uid = meta::get(&new, "uid").cloned();
         meta::carry(&mut new, old, &SERVER_METADATA);
+        if let Some(uid) = uid {
+            meta::set(&mut new, "uid", uid);
+        }
         meta::carry(&mut new, old, &["resourceVersion", "generateName"]);
         meta::tidy(&mut new);
         (call.kind.prepare_update)(&mut new, old);
@@ -418,10 +422,11 @@ pub(super) fn check_name(object: &Value, name: &str) -> Result<(), Status> {
 }
 
 /// A revision or a uid that was sent must be those of the object.
-fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status> {
+/// An apply tells a wrong uid as a change of what is immutable.
+fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value, of_update: bool) -> Result<(), Status> {
     let name = meta::text(old, "name");
     let (sent, there) = (meta::text(new, "uid"), meta::text(old, "uid"));
-    if !sent.is_empty() && sent != there {
+    if of_update && !sent.is_empty() && sent != there {
         let key = Key::new(call.address.namespace, name);
         let group = if call.resource.group.is_empty() { String::new() } else { format!("{}/", call.resource.group) };
         let place = format!("/registry/{group}{}/{}", call.resource.plural, key.text());

@@ -97,7 +97,7 @@ impl Run<'_> {
 
     fn update_by_merge(&mut self, patch: &Value, manager: &str, subresource: &str) -> Result<(), String> {
         let mut sent = self.live.clone().unwrap();
-        json_patch::merge(&mut sent, patch);
+        merge(&mut sent, patch);
         let answer = self.server.merge_patch(&self.path(), subresource, patch, manager);
         self.tally.steps += 1;
         let judged = judge_update(self.kind, self.live.as_ref(), &sent, manager, subresource, &answer);
@@ -158,7 +158,7 @@ impl Run<'_> {
         request: impl Fn() -> String,
     ) -> Result<(), String> {
         let what = judged.map_err(|difference| {
-            let live = self.live.as_ref().map_or("nothing".to_owned(), Value::to_string);
+            let live = self.live.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
             format!("{}\n  on {live}\n  {difference}\n  answer {}: {}", request(), answer.code, answer.body)
         })?;
         *self.tally.outcomes.entry(what).or_default() += 1;
@@ -166,6 +166,38 @@ impl Run<'_> {
             self.live = Some(answer.body.clone());
         }
         Ok(())
+    }
+}
+
+/// A merge patch as the server does it: of what is put where there was no map before, it drops members that are `null`, those of
+/// maps in lists as well.
+fn merge(object: &mut Value, patch: &Value) {
+    match (object, patch) {
+        (Value::Object(members), Value::Object(patch)) => {
+            for (name, patch) in patch {
+                if patch.is_null() {
+                    members.remove(name);
+                } else {
+                    merge(members.entry(name).or_insert(Value::Null), patch);
+                }
+            }
+        }
+        (object @ Value::Object(_), patch) => *object = patch.clone(),
+        (object, patch) => {
+            *object = patch.clone();
+            drop_nulls(object);
+        }
+    }
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
     }
 }
 
