@@ -1,13 +1,16 @@
 //! What is particular to the built-in kinds: what they default to, what they refuse, which of their parts may change.
 
+mod amount;
 mod apps;
 mod batch;
 mod config;
+mod internal;
 mod pods;
 mod policies;
 pub mod services;
 mod storage;
 mod table;
+mod validate;
 pub(in crate::sim) mod value;
 
 use serde_json::Value;

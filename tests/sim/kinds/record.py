@@ -12,7 +12,7 @@ patches over it:
   table   NAME: {object: PATCH, status: PATCH} created, its status written, and shown as a row
 Uids, versions, times and what the server picks by chance are replaced by fixed texts.
 """
-import base64, copy, datetime, http.client, json, pathlib, re, ssl, sys, urllib.parse
+import copy, datetime, http.client, json, pathlib, re, ssl, sys, time, urllib.parse
 import yaml
 
 HERE = pathlib.Path(__file__).parent
@@ -33,7 +33,9 @@ class Server:
             self.connection = http.client.HTTPSConnection(self.host, context=self.tls)
         headers = {"Authorization": "Bearer admin-token", "Accept": accept, "Content-Type": "application/json"}
         self.connection.request(method, path, None if body is None else json.dumps(body), headers)
-        return json.loads(self.connection.getresponse().read())
+        answer = self.connection.getresponse().read()
+        # A resource that is not served yet is told of in plain text.
+        return json.loads(answer) if answer.startswith(b"{") else {"kind": "Status", "message": answer.decode()}
 
 
 def merge(target, patch):
@@ -106,7 +108,12 @@ class Recorder:
         made = self.server.ask("POST", path, object)
         if made["kind"] == "Status":
             sys.exit(f"{path}: {made['message']}")
-        return self.server.ask("GET", f"{path}/{made['metadata']['name']}")
+        name = f"{path}/{made['metadata']['name']}"
+        made = self.server.ask("GET", name)
+        while made["kind"] == "CustomResourceDefinition" and "Established" not in json.dumps(made["status"]):
+            time.sleep(0.1)
+            made = self.server.ask("GET", name)
+        return made
 
     def create(self, path, object):
         return {"object": object, "answer": plain(self.server.ask("POST", f"{path}?dryRun=All", object), object)}
@@ -163,11 +170,31 @@ class Recorder:
         (HERE / "answers" / f"{name}.json").write_text(text + "\n")
 
 
+    def printer(self):
+        """The columns of a custom resource."""
+        definition, object = yaml.safe_load_all((HERE / "printer.yaml").read_text())
+        definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        made = self.make(definitions, definition)
+        path = f"/apis/{made['spec']['group']}/v1/namespaces/{NAMESPACE}/{made['spec']['names']['plural']}"
+        while self.server.ask("GET", path).get("kind") == "Status":
+            time.sleep(0.1)
+        tables = []
+        for version in made["spec"]["versions"]:
+            own = {**object, "apiVersion": f"{made['spec']['group']}/{version['name']}"}
+            place = path.replace("/v1/", f"/{version['name']}/")
+            answer = self.table(place, own, {})
+            tables.append({"version": version, **answer})
+        self.remove(definitions, made)
+        (HERE / "printer.json").write_text(json.dumps(tables, indent=1, sort_keys=True) + "\n")
+
+
 def main():
     recorder = Recorder(Server(sys.argv[1]))
     names = sys.argv[2:] or sorted(path.stem for path in (HERE / "corpus").glob("*.yaml"))
     for name in names:
         recorder.record(name)
+    if not sys.argv[2:]:
+        recorder.printer()
 
 
 main()

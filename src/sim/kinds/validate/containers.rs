@@ -8,8 +8,8 @@ use super::{
 };
 use crate::sim::apiserver::names;
 use crate::sim::apiserver::status::FieldError;
+use crate::sim::kinds::amount;
 use crate::sim::kinds::value::{at, has, is_blank, items, members, text};
-use crate::sim::quantity;
 
 const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
 /// Resources that need no domain.
@@ -186,7 +186,7 @@ fn mounts(errors: &mut Errors, base: &str, container: &Value, volumes: &[String]
 }
 
 fn resources(errors: &mut Errors, base: &str, resources: &Value) {
-    let amount = |value: &Value| quantity::parse(value.as_str().unwrap_or_default());
+    let amount = |value: &Value| amount::parse(value.as_str().unwrap_or_default());
     for list in ["limits", "requests"] {
         for (name, value) in members(resources, list) {
             let field = format!("{base}.{list}[{name}]");
@@ -236,7 +236,8 @@ fn security(errors: &mut Errors, base: &str, context: &Value) {
         ];
         let shown = fields.map(|field| {
             let (first, rest) = field.split_at(1);
-            let name = if field == "seLinuxOptions" { "SELinuxOptions".to_owned() } else { first.to_uppercase() + rest };
+            let name =
+                if field == "seLinuxOptions" { "SELinuxOptions".to_owned() } else { first.to_uppercase() + rest };
             format!("{name:?}:{}", at(context, field))
         });
         let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
@@ -252,8 +253,7 @@ fn probes(errors: &mut Errors, base: &str, container: &Value) {
         }
         let base = format!("{base}.{name}");
         handler(errors, &base, probe);
-        let fields =
-            ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"];
+        let fields = ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"];
         for field in fields {
             not_negative(errors, probe, &base, field);
         }

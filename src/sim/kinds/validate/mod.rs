@@ -17,6 +17,8 @@ mod volumes;
 
 use serde_json::Value;
 
+pub(super) use self::selectors::shown as shown_selector;
+
 use super::value::{at, is_blank};
 use crate::sim::apiserver::names;
 use crate::sim::apiserver::status::{FieldError, FieldProblem};

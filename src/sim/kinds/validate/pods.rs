@@ -7,7 +7,8 @@ use super::{
 };
 use crate::sim::apiserver::names;
 use crate::sim::apiserver::status::FieldError;
-use crate::sim::kinds::value::{at, has, is_blank, items, members, text};
+use crate::sim::kinds::internal;
+use crate::sim::kinds::value::{at, each, has, is_blank, items, keep, members, number, take, text};
 
 /// Highest id of a user or group.
 const MAX_ID: i64 = i32::MAX as i64;
@@ -38,7 +39,7 @@ pub(super) fn endless_template(errors: &mut Errors, object: &Value, owner: &str)
 }
 
 /// A pod.
-pub(in super::super) fn pod(pod: &Value, errors: &mut Errors) {
+pub(in crate::sim::kinds) fn pod(pod: &Value, errors: &mut Errors) {
     spec(errors, "spec", at(pod, "spec"));
 }
 
@@ -131,7 +132,7 @@ fn spread(errors: &mut Errors, base: &str, spec: &Value) {
 }
 
 /// A change of a pod: little of it may change.
-pub(in super::super) fn update(new: &Value, old: &Value, errors: &mut Errors) {
+pub(in crate::sim::kinds) fn update(new: &Value, old: &Value, errors: &mut Errors) {
     for list in ["containers", "initContainers"] {
         let field = format!("spec.{list}");
         if items(new, &field).len() != items(old, &field).len() {
@@ -139,13 +140,60 @@ pub(in super::super) fn update(new: &Value, old: &Value, errors: &mut Errors) {
             return;
         }
     }
+    let deadline = at(new, "spec.activeDeadlineSeconds");
+    match (deadline.as_i64(), at(old, "spec.activeDeadlineSeconds").as_i64()) {
+        (Some(after), Some(before)) if after > before => {
+            let detail = "must be less than or equal to previous value";
+            invalid(errors, "spec.activeDeadlineSeconds", deadline, detail);
+            return;
+        }
+        (None, Some(_)) => {
+            let detail = "must not update from a positive integer to nil value";
+            invalid(errors, "spec.activeDeadlineSeconds", deadline, detail);
+        }
+        _ => {}
+    }
     tolerations_only_added(new, old, errors);
+    let rest = without_changeable(new, old);
+    if rest != *at(old, "spec") {
+        let difference = internal::difference("PodSpec", at(old, "spec"), &rest);
+        let fields = CHANGEABLE.join(",");
+        forbidden(errors, "spec", format!("pod updates may not change fields other than {fields}\n{difference}"));
+    }
+}
+
+/// What may change in a pod, as it is told.
+const CHANGEABLE: [&str; 5] = [
+    "`spec.containers[*].image`",
+    "`spec.initContainers[*].image`",
+    "`spec.activeDeadlineSeconds`",
+    "`spec.tolerations` (only additions to existing tolerations)",
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
+];
+
+/// The spec of the first pod in which all that may change is as in the second.
+fn without_changeable(new: &Value, old: &Value) -> Value {
+    let mut spec = at(new, "spec").clone();
+    let before = at(old, "spec");
+    for list in ["containers", "initContainers"] {
+        for (container, before) in each(&mut spec, list).zip(items(before, list)) {
+            keep(container, before, "image");
+        }
+    }
+    for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates"] {
+        keep(&mut spec, before, field);
+    }
+    let grace = "terminationGracePeriodSeconds";
+    if number(&spec, grace) == 1 && number(before, grace) < 0 {
+        keep(&mut spec, before, grace);
+    }
+    spec
 }
 
 fn tolerations_only_added(new: &Value, old: &Value, errors: &mut Errors) {
     let seconds = |toleration: &Value| {
         let mut toleration = toleration.clone();
-        super::super::value::take(&mut toleration, "tolerationSeconds");
+        take(&mut toleration, "tolerationSeconds");
         toleration
     };
     let kept: Vec<Value> = items(new, "spec.tolerations").iter().map(seconds).collect();
@@ -156,7 +204,7 @@ fn tolerations_only_added(new: &Value, old: &Value, errors: &mut Errors) {
 }
 
 /// The taints of a node.
-pub(in super::super) fn node(node: &Value, errors: &mut Errors) {
+pub(in crate::sim::kinds) fn node(node: &Value, errors: &mut Errors) {
     for (index, taint) in items(node, "spec.taints").iter().enumerate() {
         let base = format!("metadata.taints[{index}]");
         named(errors, format!("{base}.key"), text(taint, "key"), names::qualified_name);
@@ -164,7 +212,7 @@ pub(in super::super) fn node(node: &Value, errors: &mut Errors) {
     }
 }
 
-pub(in super::super) fn update_node(new: &Value, old: &Value, errors: &mut Errors) {
+pub(in crate::sim::kinds) fn update_node(new: &Value, old: &Value, errors: &mut Errors) {
     let before = at(old, "spec.providerID");
     if !is_blank(before) && at(new, "spec.providerID") != before {
         let detail = "field cannot be modified once set";
@@ -173,12 +221,12 @@ pub(in super::super) fn update_node(new: &Value, old: &Value, errors: &mut Error
 }
 
 /// A template that stands alone.
-pub(in super::super) fn pod_template(object: &Value, errors: &mut Errors) {
+pub(in crate::sim::kinds) fn pod_template(object: &Value, errors: &mut Errors) {
     template(errors, "template", at(object, "template"));
 }
 
 /// A ReplicationController.
-pub(in super::super) fn replication_controller(object: &Value, errors: &mut Errors) {
+pub(in crate::sim::kinds) fn replication_controller(object: &Value, errors: &mut Errors) {
     not_negative(errors, object, "", "spec.minReadySeconds");
     if is_blank(at(object, "spec.selector")) {
         required(errors, "spec.selector");

@@ -8,7 +8,7 @@ use crate::sim::apiserver::status::FieldError;
 use crate::sim::kinds::value::{at, has, items, members, text, texts};
 
 /// A selector as JSON, with its labels in front.
-pub(super) fn shown(selector: &Value) -> String {
+pub(in crate::sim::kinds) fn shown(selector: &Value) -> String {
     if selector.is_null() {
         return "null".to_owned();
     }
