@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::compare::compare;
-use super::run::answers;
+use super::run::{IMPOSSIBLE, answers};
 use super::script::Script;
 use super::server::Server;
 
@@ -47,6 +47,9 @@ pub(crate) fn subjects() -> Vec<Subject> {
 pub(crate) fn check(subject: &Subject, server: &mut dyn Server, is_model: bool) -> String {
     let answers = answers(&subject.script, server);
     if !is_model && std::env::var_os(UPDATE).is_some_and(|value| value == "1") {
+        for (step, answer) in subject.script.steps.iter().zip(&answers) {
+            assert!(!answer.starts_with(IMPOSSIBLE), "{}, {:?}: {answer}", subject.name, step.name);
+        }
         fs::write(&subject.path, subject.script.print(&answers)).unwrap();
         return String::new();
     }

@@ -24,6 +24,8 @@ const EVENT_LIMIT: Duration = Duration::from_secs(10);
 const MAX_EVENTS: usize = 1000;
 /// Headers of answers that clients act on. The content type is shown unless it is JSON.
 const HEADERS: [&str; 5] = ["warning", "retry-after", "allow", "location", "www-authenticate"];
+/// In place of an answer: why there is none.
+pub(crate) const IMPOSSIBLE: &str = "=> impossible: ";
 const JSON: &str = "application/json";
 
 /// `{rv:web}`, `{/spec/clusterIP:web}`, and `{a*100}` for a hundred letters.
@@ -38,10 +40,11 @@ pub(crate) struct Run<'a> {
     watches: BTreeMap<String, usize>,
 }
 
-/// The answers to all steps of a script.
+/// The answers to all steps of a script. A step that can't be done is told as an answer, for the model may not have given what
+/// it needs.
 pub(crate) fn answers(script: &Script, server: &mut dyn Server) -> Vec<String> {
     let mut run = Run::new(server, script.source());
-    script.steps.iter().map(|step| run.step(step)).collect()
+    script.steps.iter().map(|step| run.step(step).unwrap_or_else(|why| format!("{IMPOSSIBLE}{why}\n"))).collect()
 }
 
 impl<'a> Run<'a> {
@@ -50,57 +53,56 @@ impl<'a> Run<'a> {
         Self { server, names: Names::new(written), values: BTreeMap::new(), watches: BTreeMap::new() }
     }
 
-    /// Does one step and gives its answer as it is recorded. Panics if the step itself makes no sense.
-    pub(crate) fn step(&mut self, step: &Step) -> String {
+    /// Does one step and gives its answer as it is recorded; the error says why it can't be done.
+    pub(crate) fn step(&mut self, step: &Step) -> Result<String, String> {
         if !step.pause.is_zero() {
             self.server.pass(step.pause);
         }
         match &step.action {
             Action::Define => {
-                let name = step.remember.clone().unwrap_or_else(|| panic!("step {:?} does nothing", step.name));
-                let value = yaml(&step.name, &self.fill(&step.name, &step.body));
+                let name = step.remember.clone().ok_or("it does nothing")?;
+                let value = yaml(&self.fill(&step.body)?)?;
                 self.values.insert(name, value);
-                String::new()
+                Ok(String::new())
             }
             Action::Send { method, path } => self.send_until(step, method, path),
             Action::Watch { watch, path } => self.open(step, watch, path),
-            Action::Events { watch, end } => self.events(step, watch, end),
+            Action::Events { watch, end } => self.events(watch, end),
         }
     }
 
-    fn send_until(&mut self, step: &Step, method: &str, path: &str) -> String {
-        let mut last = String::new();
+    fn send_until(&mut self, step: &Step, method: &str, path: &str) -> Result<String, String> {
+        let request = self.request(step, method, path)?;
+        let mut answer = self.server.call(request.clone());
+        let Some(until) = &step.until else { return Ok(self.shown(step, &answer)) };
         for _ in 0..MAX_ATTEMPTS {
-            let request = self.request(step, method, path);
-            let answer = self.server.call(request);
-            let Some(until) = &step.until else { return self.shown(step, &answer) };
-            let body = value_of(&answer).unwrap_or_default();
-            let reached = until.holds(answer.status().as_u16(), &body);
-            last = format!("{} {body}", answer.status());
-            if reached {
-                return self.shown(step, &answer);
+            if until.holds(answer.status().as_u16(), &value_of(&answer).unwrap_or_default()) {
+                return Ok(self.shown(step, &answer));
             }
             self.server.pass(RETRY);
+            answer = self.server.call(request.clone());
         }
-        panic!("step {:?}: {:?} was never reached, but {last}", step.name, step.until);
+        Err(format!("{until:?} was never reached; the last answer:\n{}", self.shown(step, &answer)))
     }
 
-    fn open(&mut self, step: &Step, watch: &str, path: &str) -> String {
-        let request = self.request(step, "GET", path);
-        match self.server.watch(request) {
+    fn open(&mut self, step: &Step, watch: &str, path: &str) -> Result<String, String> {
+        let request = self.request(step, "GET", path)?;
+        Ok(match self.server.watch(request) {
             Ok(number) => {
                 self.watches.insert(watch.to_owned(), number);
                 print_answer(200, &[], "")
             }
             Err(answer) => self.shown(step, &answer),
-        }
+        })
     }
 
-    fn events(&mut self, step: &Step, watch: &str, end: &End) -> String {
-        let number = *self.watches.get(watch).unwrap_or_else(|| panic!("step {:?}: no watch {watch:?}", step.name));
+    fn events(&mut self, watch: &str, end: &End) -> Result<String, String> {
+        let number = *self.watches.get(watch).ok_or_else(|| format!("no watch {watch:?} was opened"))?;
         let mut events: Vec<Value> = Vec::new();
         let last = loop {
-            assert!(events.len() < MAX_EVENTS, "step {:?}: too many events", step.name);
+            if events.len() == MAX_EVENTS {
+                return Err("too many events".to_owned());
+            }
             let event = match self.server.event(number, EVENT_LIMIT) {
                 Next::Event(event) => event,
                 Next::End => break "end of the stream",
@@ -123,68 +125,78 @@ impl<'a> Run<'a> {
         if !last.is_empty() {
             body.push_str(&format!("# {last}\n"));
         }
-        print_answer(200, &[], &body)
+        Ok(print_answer(200, &[], &body))
     }
 
     /// The request of a step, with all references filled in.
-    fn request(&self, step: &Step, method: &str, path: &str) -> Request<Vec<u8>> {
-        let mut builder = Request::builder().method(method).uri(self.fill(&step.name, path));
+    fn request(&self, step: &Step, method: &str, path: &str) -> Result<Request<Vec<u8>>, String> {
+        let mut builder = Request::builder().method(method).uri(self.fill(path)?);
         if step.user != "nobody" {
             builder = builder.header(AUTHORIZATION, format!("Bearer {}-token", step.user));
         }
         if step.header("accept").is_none() {
             builder = builder.header(ACCEPT, JSON);
         }
-        let body = self.body(step);
+        let body = self.body(step)?;
         if step.header("content-type").is_none() && !body.is_empty() {
             builder = builder.header(CONTENT_TYPE, JSON);
         }
         for (name, value) in &step.headers {
             builder = builder.header(name, value);
         }
-        builder.body(body.into_bytes()).unwrap_or_else(|error| panic!("step {:?}: {error}", step.name))
+        builder.body(body.into_bytes()).map_err(|error| error.to_string())
     }
 
     /// Bodies are written as YAML and sent as JSON, unless the content type says YAML. What begins with a brace, a bracket or
     /// a quote is sent as it is.
-    fn body(&self, step: &Step) -> String {
-        let text = self.fill(&step.name, &step.body);
+    fn body(&self, step: &Step) -> Result<String, String> {
+        let text = self.fill(&step.body)?;
         if let Some(from) = &step.from {
-            let base = self.values.get(from).unwrap_or_else(|| panic!("step {:?}: nothing named {from:?}", step.name));
-            let mut value = base.clone();
+            let mut value = self.value(from)?.clone();
             if !text.trim().is_empty() {
-                json_patch::merge(&mut value, &yaml(&step.name, &text));
+                json_patch::merge(&mut value, &yaml(&text)?);
             }
-            return value.to_string();
+            return Ok(value.to_string());
         }
         let sent_as_yaml = step.header("content-type").is_some_and(|kind| kind.contains("yaml"));
         if text.is_empty() || sent_as_yaml || text.starts_with(['{', '[', '"']) {
-            return text;
+            return Ok(text);
         }
-        yaml(&step.name, &text).to_string()
+        Ok(yaml(&text)?.to_string())
     }
 
-    fn fill(&self, step: &str, text: &str) -> String {
-        let found = |captures: &Captures<'_>| {
-            if let (Some(letter), Some(count)) = (captures.get(3), captures.get(4)) {
-                return letter.as_str().repeat(count.as_str().parse().unwrap());
-            }
-            let name = &captures[2];
-            let value = self.values.get(name).unwrap_or_else(|| panic!("step {step:?}: nothing named {name:?}"));
-            let pointer = match &captures[1] {
-                "rv" => "/metadata/resourceVersion",
-                "uid" => "/metadata/uid",
-                "name" => "/metadata/name",
-                "continue" => "/metadata/continue",
-                pointer => pointer,
-            };
-            match value.pointer(pointer) {
-                Some(Value::String(text)) => text.clone(),
-                Some(value) => value.to_string(),
-                None => panic!("step {step:?}: {name:?} has no {pointer}"),
-            }
+    fn value(&self, name: &str) -> Result<&Value, String> {
+        self.values.get(name).ok_or_else(|| format!("nothing is remembered as {name:?}"))
+    }
+
+    fn fill(&self, text: &str) -> Result<String, String> {
+        let (mut out, mut rest) = (String::new(), 0);
+        for found in REFERENCE.captures_iter(text) {
+            let whole = found.get_match();
+            out.push_str(&text[rest..whole.start()]);
+            out.push_str(&self.reference(&found)?);
+            rest = whole.end();
+        }
+        out.push_str(&text[rest..]);
+        Ok(out)
+    }
+
+    fn reference(&self, found: &Captures<'_>) -> Result<String, String> {
+        if let (Some(letter), Some(count)) = (found.get(3), found.get(4)) {
+            return Ok(letter.as_str().repeat(count.as_str().parse().map_err(|_| "too many letters")?));
+        }
+        let pointer = match &found[1] {
+            "rv" => "/metadata/resourceVersion",
+            "uid" => "/metadata/uid",
+            "name" => "/metadata/name",
+            "continue" => "/metadata/continue",
+            pointer => pointer,
         };
-        REFERENCE.replace_all(text, found).into_owned()
+        match self.value(&found[2])?.pointer(pointer) {
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(value) => Ok(value.to_string()),
+            None => Err(format!("{:?} has no {pointer}", &found[2])),
+        }
     }
 
     /// An answer as it is recorded; it is remembered if the step says so.
@@ -224,11 +236,11 @@ fn value_of(answer: &Response<Vec<u8>>) -> Option<Value> {
     serde_json::from_slice(answer.body()).ok()
 }
 
-fn yaml(step: &str, text: &str) -> Value {
+fn yaml(text: &str) -> Result<Value, String> {
     if text.trim().is_empty() {
-        return json!({});
+        return Ok(json!({}));
     }
-    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("step {step:?}: {error}"))
+    serde_saphyr::from_str(text).map_err(|error| error.to_string())
 }
 
 /// Keeps the items of the given names of a list of whatever kind: objects, groups, resources.
