@@ -10,7 +10,7 @@ use super::status::{FieldError, Status};
 use super::write::{Options, Ownership, check_name, now_text};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed::{self, ApplyError};
-use crate::sim::patch::strategic;
+use crate::sim::patch::{JsonPatchError, json, strategic};
 use crate::sim::schema::{Schema, check_formats, normalize};
 
 /// Kind of the options of a patch.
@@ -136,8 +136,16 @@ pub(super) fn patched(
     let mut new = old.clone();
     match patch_type {
         PatchType::Json => {
-            let patch: json_patch::Patch = serde_json::from_slice(body).map_err(unreadable)?;
-            json_patch::patch(&mut new, &patch).map_err(|_| Status::patch_rejected())?;
+            let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
+            new = json(&new, &patch).map_err(|error| match error {
+                JsonPatchError::NoList => {
+                    let what = decode::noun(&patch);
+                    let why = format!("json: cannot unmarshal {what} into Go value of type []handlers.jsonPatchOp");
+                    Status::bad_request(format!("error decoding patch: {why}"))
+                }
+                JsonPatchError::TooMany(_) => Status::too_large(error.to_string()),
+                JsonPatchError::Unfit => Status::patch_rejected(),
+            })?;
         }
         PatchType::Merge => {
             let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;

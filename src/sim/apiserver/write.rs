@@ -46,7 +46,16 @@ impl Options {
                 let error = FieldError::too_long("fieldManager", MAX_MANAGER);
                 return Err(Status::invalid_options(kind, &[error]));
             }
-            Some(manager) => manager.to_owned(),
+            Some(manager) => match manager.char_indices().find(|(_, c)| c.is_control()) {
+                Some((at, c)) => {
+                    let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
+                    let told = manager.replace(c, &format!("\\x{:02x}", u32::from(c)));
+                    let message = format!("Invalid value: \"{told}\": {detail}");
+                    let error = FieldError::told("FieldValueInvalid", "fieldManager", message);
+                    return Err(Status::invalid_options(kind, &[error]));
+                }
+                None => manager.to_owned(),
+            },
             None => {
                 let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
                 agent.split('/').next().unwrap_or_default().chars().take(MAX_MANAGER).collect()
@@ -69,6 +78,7 @@ impl ApiServer {
         let options = Options::of(call, request, "CreateOptions")?;
         let (mut object, warnings) = self.read(call, request, options.validation)?;
         self.place(call, &mut object)?;
+        wipe(&mut object);
         call.fill(&mut object);
         let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
         if !meta::text(&object, "resourceVersion").is_empty() {
@@ -171,10 +181,8 @@ impl ApiServer {
         let name = meta::text(&object, "name").to_owned();
         self.admit_into_namespace(call, &name)?;
         let uid = self.ids.uid();
+        wipe(&mut object);
         meta::edit(&mut object, |metadata| {
-            for name in SERVER_METADATA.into_iter().chain(["selfLink"]) {
-                metadata.remove(name);
-            }
             metadata.insert("uid".to_owned(), uid.into());
             metadata.insert("creationTimestamp".to_owned(), now_text(call.now).into());
             if call.kind.generation != Generation::None {
@@ -191,8 +199,12 @@ impl ApiServer {
         self.refuse(call, &name, &errors)?;
         let table = call.resource.qualified();
         let key = Key::new(call.address.namespace, &name);
-        if self.store.get(&table, &key).is_some() {
-            return Err(Status::already_exists(&call.resource, &name));
+        if let Some(there) = self.store.get(&table, &key) {
+            let mut status = Status::already_exists(&call.resource, &name);
+            if there.deleting {
+                status.message = format!("object is being deleted: {}", status.message);
+            }
+            return Err(status);
         }
         self.assign_addresses(call, &name, &mut object, None, dry_run)?;
         let stored = if dry_run {
@@ -350,6 +362,15 @@ pub(super) fn strip(mut object: Value) -> Value {
 /// A time as objects carry it.
 pub(super) fn now_text(now: Timestamp) -> String {
     now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Takes off what only the server sets. A generation that was sent stays in kinds that have none.
+fn wipe(object: &mut Value) {
+    meta::edit(object, |metadata| {
+        for name in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
+            metadata.remove(name);
+        }
+    });
 }
 
 fn remove(object: &mut Value, member: &str) {
