@@ -2,6 +2,7 @@
 //! and both are asked again.
 
 mod compare;
+pub(crate) mod fuzz;
 mod managed;
 mod model;
 mod normal;
