@@ -3,6 +3,7 @@
 
 mod compare;
 mod fields;
+pub(crate) mod fuzz;
 mod kinds;
 mod managed;
 mod model;

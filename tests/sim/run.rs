@@ -213,7 +213,11 @@ impl<'a> Run<'a> {
         let body = match value_of(answer) {
             Some(mut value) => {
                 keep(&mut value, &step.only);
-                if let Some(name) = &step.remember {
+                // A refusal says nothing of the object.
+                if let Some(name) = &step.remember
+                    && answer.status().is_success()
+                    && value["kind"] != "Status"
+                {
                     self.values.insert(name.clone(), value.clone());
                 }
                 readable::print(&self.names.normalize(&value))
