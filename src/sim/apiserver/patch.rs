@@ -68,7 +68,8 @@ impl ApiServer {
         let patched = patched(call.schema.as_ref(), patch_type, &old, request.body())?;
         // A JSON value can always be written.
         let body = serde_json::to_vec(&patched).unwrap_or_default();
-        let (mut new, warnings) = self.read_json(call, &body, options.validation)?;
+        let read = self.read_json(call, &body, options.validation);
+        let (mut new, warnings) = read.map_err(|status| unfit(call, key.name(), &patched, status))?;
         check_name(&new, key.name())?;
         self.place(call, &mut new)?;
         let mut reply = self.change(call, &options, &old, new, Ownership::Update)?;
@@ -132,7 +133,7 @@ pub(super) fn patched(
     old: &Value,
     body: &[u8],
 ) -> Result<Value, Status> {
-    let unreadable = |error: serde_json::Error| Status::bad_request(format!("error decoding patch: {error}"));
+    let unreadable = |_| Status::bad_request("invalid JSON patch");
     let mut new = old.clone();
     match patch_type {
         PatchType::Json => {
@@ -149,16 +150,41 @@ pub(super) fn patched(
         }
         PatchType::Merge => {
             let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
+            check_map(&patch)?;
             json_patch::merge(&mut new, &patch);
         }
         PatchType::Strategic => {
             let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
+            check_map(&patch)?;
             let schema = schema.ok_or_else(Status::unsupported_patch)?;
             new = strategic(schema.root(), &new, &patch).map_err(|error| Status::bad_request(error.to_string()))?;
         }
         PatchType::Apply => {}
     }
     Ok(new)
+}
+
+fn check_map(patch: &Value) -> Result<(), Status> {
+    if patch.is_object() {
+        return Ok(());
+    }
+    let why = format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", decode::noun(patch));
+    Err(Status::bad_request(format!("error decoding patch: {why}")))
+}
+
+/// What is answered if a patch makes something that is no object of the kind.
+fn unfit(call: &Call<'_>, name: &str, patched: &Value, status: Status) -> Status {
+    let Some((_, why)) = status.message.split_once(&format!(" cannot be handled as a {}: ", call.resource.kind)) else {
+        return status;
+    };
+    let message = format!("Invalid value: {:?}: {why}", patched.to_string());
+    let error = FieldError::told("FieldValueInvalid", "patch", message);
+    // Here the kind is not known, and a strict error is one of the request.
+    if why.starts_with("strict decoding error") {
+        status
+    } else {
+        Status::invalid(&call.resource.group, &call.resource.kind, name, &[error])
+    }
 }
 
 pub(super) fn refused(error: ApplyError) -> Status {

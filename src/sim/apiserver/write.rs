@@ -11,7 +11,7 @@ use super::definitions::DEFINITIONS;
 use super::meta;
 use super::reply::Reply;
 use super::request::FieldValidation;
-use super::resources::Resource;
+use super::resources::{Resource, split_group};
 use super::status::{FieldError, Status};
 use super::store::{Key, Stored};
 use super::{Answer, ApiServer, Call, Request};
@@ -31,12 +31,14 @@ pub(super) struct Options {
     pub(super) validation: FieldValidation,
     /// Who writes.
     pub(super) manager: String,
+    /// Whether the object is replaced as a whole: then another uid is a conflict, and otherwise an error.
+    pub(super) is_put: bool,
 }
 
 impl Options {
     /// The options of a write by one of the server's own parts.
     pub(super) fn internal(manager: &str) -> Self {
-        Self { dry_run: false, validation: FieldValidation::Ignore, manager: manager.to_owned() }
+        Self { dry_run: false, validation: FieldValidation::Ignore, manager: manager.to_owned(), is_put: false }
     }
 
     /// The options of a request; `kind` names them in errors.
@@ -61,7 +63,8 @@ impl Options {
                 agent.split('/').next().unwrap_or_default().chars().take(MAX_MANAGER).collect()
             }
         };
-        Ok(Self { dry_run: call.query.dry_run(kind)?, validation: call.query.field_validation(kind)?, manager })
+        let (dry_run, validation) = (call.query.dry_run(kind)?, call.query.field_validation(kind)?);
+        Ok(Self { dry_run, validation, manager, is_put: kind == "UpdateOptions" })
     }
 }
 
@@ -137,7 +140,10 @@ impl ApiServer {
             decoded.problems.extend(custom.read(&mut decoded.object));
         }
         let (mut object, warnings) = decoded.checked(validation, &call.resource)?;
-        check_kind(&mut object, &call.resource)?;
+        check_kind(&mut object, &call.resource, &|api_version, kind| {
+            let (group, version) = split_group(api_version);
+            self.resources.by_kind(group, version, kind).is_some()
+        })?;
         Ok((object, warnings))
     }
 
@@ -225,7 +231,7 @@ impl ApiServer {
         ownership: Ownership,
     ) -> Result<Reply, Status> {
         let name = meta::text(old, "name").to_owned();
-        check_preconditions(call, old, &new, matches!(ownership, Ownership::Update))?;
+        check_preconditions(call, old, &new, options.is_put)?;
         call.fill(&mut new);
         if matches!(ownership, Ownership::Update) {
             new = managed::update(&self.context(call, &options.manager, &now_text(call.now)), Some(old), new);
@@ -267,9 +273,9 @@ impl ApiServer {
             && !has_namespace_finalizers(&call.resource, &new)
             && meta::get(&new, "deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0) == 0;
         if goes {
-            let removed = self.store.remove(&table, &key, strip(new), call.now);
-            let removed = removed.ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
-            return Ok(self.told(call, 200, &removed));
+            // What is removed is what was kept; the change that let it go is only answered.
+            self.store.remove(&table, &key, strip(old.clone()), call.now);
+            return Ok(self.told(call, 200, &Stored::transient(&strip(new))));
         }
         let stored = self.put(&table, &key, strip(new), call.now);
         Ok(self.told(call, 200, &stored))
@@ -433,15 +439,24 @@ fn count_generation(kind: &Kind, new: &mut Value, old: &Value) {
 }
 
 /// The kind and version of what was sent are the resource's, or not said.
-fn check_kind(object: &mut Value, resource: &Resource) -> Result<(), Status> {
+fn check_kind(object: &mut Value, resource: &Resource, is_known: &dyn Fn(&str, &str) -> bool) -> Result<(), Status> {
     let sent = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let (api_version, kind) = (sent("apiVersion"), sent("kind"));
     let known = resource.api_version();
     if kind.is_some_and(|kind| kind != resource.kind) || api_version.is_some_and(|version| version != known) {
-        let version = api_version.unwrap_or(&known).rsplit('/').next().unwrap_or_default();
+        let sent = api_version.unwrap_or(&known);
+        let version = sent.rsplit('/').next().unwrap_or_default();
         let (kind, wanted) = (kind.unwrap_or(&resource.kind), &resource.kind);
-        let message = format!("{kind} in version {version:?} cannot be handled as a {wanted}");
-        return Err(Status::bad_request(message));
+        let why = if is_known(sent, kind) {
+            let package = resource.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
+            format!("converting ({version}.{kind}) to ({package}.{wanted}): unknown conversion")
+        } else {
+            // Where the server's sources keep the list of kinds.
+            format!("no kind {kind:?} is registered for version {sent:?} in scheme \"pkg/runtime/scheme.go:111\"")
+        };
+        return Err(Status::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {wanted}: {why}"
+        )));
     }
     if let Some(members) = object.as_object_mut() {
         members.insert("apiVersion".to_owned(), known.into());
@@ -465,11 +480,11 @@ pub(super) fn check_name(object: &Value, name: &str) -> Result<(), Status> {
 }
 
 /// A revision or a uid that was sent must be those of the object.
-/// An apply tells a wrong uid as a change of what is immutable.
-fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value, of_update: bool) -> Result<(), Status> {
+/// A patch tells a wrong uid as a change of what is immutable.
+fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value, is_put: bool) -> Result<(), Status> {
     let name = meta::text(old, "name");
     let (sent, there) = (meta::text(new, "uid"), meta::text(old, "uid"));
-    if of_update && !sent.is_empty() && sent != there {
+    if is_put && !sent.is_empty() && sent != there {
         let key = Key::new(call.address.namespace, name);
         let group = if call.resource.group.is_empty() { String::new() } else { format!("{}/", call.resource.group) };
         let place = format!("/registry/{group}{}/{}", call.resource.plural, key.text());
