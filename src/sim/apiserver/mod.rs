@@ -2,6 +2,7 @@
 //! number: `now` comes with each request, and names and ids from a generator that was given a seed.
 
 pub mod access;
+mod checks;
 pub mod columns;
 pub mod decode;
 mod definitions;
@@ -14,6 +15,7 @@ pub mod lifecycle;
 pub mod list;
 pub mod meta;
 pub mod names;
+mod options;
 mod patch;
 pub mod reply;
 pub mod request;

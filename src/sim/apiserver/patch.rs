@@ -3,11 +3,13 @@
 use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
+use super::checks::check_name;
 use super::decode;
 use super::meta;
+use super::options::Options;
 use super::request::FieldValidation;
 use super::status::{FieldError, Status};
-use super::write::{Options, Ownership, check_name, now_text};
+use super::write::{Ownership, now_text};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed::{self, ApplyError};
 use crate::sim::patch::{JsonPatchError, json, strategic};

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::access::{Action, User};
+use super::options::Options;
 use super::reply::Reply;
 use super::status::{FieldError, Status};
-use super::write::{Options, now_text};
+use super::write::now_text;
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed;
 

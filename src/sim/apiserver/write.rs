@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use http::header::USER_AGENT;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::checks::{check_kind, check_name, check_preconditions};
 use super::decode;
 use super::definitions::DEFINITIONS;
 use super::meta;
+use super::options::Options;
 use super::reply::Reply;
 use super::request::FieldValidation;
 use super::resources::{Resource, split_group};
@@ -18,55 +19,9 @@ use super::{Answer, ApiServer, Call, Request};
 use crate::sim::kinds::{Generation, Kind};
 use crate::sim::managed::{self, Context, OneVersion};
 
-/// Longest name of a field manager.
-const MAX_MANAGER: usize = 128;
 /// Metadata that only the server sets.
 const SERVER_METADATA: [&str; 5] =
     ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"];
-
-/// How a write is to be done.
-#[derive(Clone, Debug)]
-pub(super) struct Options {
-    pub(super) dry_run: bool,
-    pub(super) validation: FieldValidation,
-    /// Who writes.
-    pub(super) manager: String,
-    /// Whether the object is replaced as a whole: then another uid is a conflict, and otherwise an error.
-    pub(super) is_put: bool,
-}
-
-impl Options {
-    /// The options of a write by one of the server's own parts.
-    pub(super) fn internal(manager: &str) -> Self {
-        Self { dry_run: false, validation: FieldValidation::Ignore, manager: manager.to_owned(), is_put: false }
-    }
-
-    /// The options of a request; `kind` names them in errors.
-    pub(super) fn of(call: &Call<'_>, request: &Request, kind: &str) -> Result<Self, Status> {
-        let manager = match call.query.get("fieldManager") {
-            Some(manager) if manager.len() > MAX_MANAGER => {
-                let error = FieldError::too_long("fieldManager", MAX_MANAGER);
-                return Err(Status::invalid_options(kind, &[error]));
-            }
-            Some(manager) => match manager.char_indices().find(|(_, c)| c.is_control()) {
-                Some((at, c)) => {
-                    let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
-                    let told = manager.replace(c, &format!("\\x{:02x}", u32::from(c)));
-                    let message = format!("Invalid value: \"{told}\": {detail}");
-                    let error = FieldError::told("FieldValueInvalid", "fieldManager", message);
-                    return Err(Status::invalid_options(kind, &[error]));
-                }
-                None => manager.to_owned(),
-            },
-            None => {
-                let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-                agent.split('/').next().unwrap_or_default().chars().take(MAX_MANAGER).collect()
-            }
-        };
-        let (dry_run, validation) = (call.query.dry_run(kind)?, call.query.field_validation(kind)?);
-        Ok(Self { dry_run, validation, manager, is_put: kind == "UpdateOptions" })
-    }
-}
 
 /// Where the fields of a changed object come from.
 pub(super) enum Ownership {
@@ -436,78 +391,4 @@ fn count_generation(kind: &Kind, new: &mut Value, old: &Value) {
     if changed {
         meta::set(new, "generation", meta::generation(old) + 1);
     }
-}
-
-/// The kind and version of what was sent are the resource's, or not said.
-fn check_kind(object: &mut Value, resource: &Resource, is_known: &dyn Fn(&str, &str) -> bool) -> Result<(), Status> {
-    let sent = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let (api_version, kind) = (sent("apiVersion"), sent("kind"));
-    let known = resource.api_version();
-    if kind.is_some_and(|kind| kind != resource.kind) || api_version.is_some_and(|version| version != known) {
-        let sent = api_version.unwrap_or(&known);
-        let version = sent.rsplit('/').next().unwrap_or_default();
-        let (kind, wanted) = (kind.unwrap_or(&resource.kind), &resource.kind);
-        let why = if is_known(sent, kind) {
-            let package = resource.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
-            format!("converting ({version}.{kind}) to ({package}.{wanted}): unknown conversion")
-        } else {
-            // Where the server's sources keep the list of kinds.
-            format!("no kind {kind:?} is registered for version {sent:?} in scheme \"pkg/runtime/scheme.go:111\"")
-        };
-        return Err(Status::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {wanted}: {why}"
-        )));
-    }
-    if let Some(members) = object.as_object_mut() {
-        members.insert("apiVersion".to_owned(), known.into());
-        members.insert("kind".to_owned(), resource.kind.as_str().into());
-    }
-    Ok(())
-}
-
-/// The name of what was sent is that of the path.
-pub(super) fn check_name(object: &Value, name: &str) -> Result<(), Status> {
-    match meta::text(object, "name") {
-        "" => {
-            let why = "was undeterminable: name must be provided";
-            Err(Status::bad_request(format!("the name of the object ({name} based on URL) {why}")))
-        }
-        sent if sent != name => Err(Status::bad_request(format!(
-            "the name of the object ({sent}) does not match the name on the URL ({name})"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// A revision or a uid that was sent must be those of the object.
-/// A patch tells a wrong uid as a change of what is immutable.
-fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value, is_put: bool) -> Result<(), Status> {
-    let name = meta::text(old, "name");
-    let (sent, there) = (meta::text(new, "uid"), meta::text(old, "uid"));
-    if is_put && !sent.is_empty() && sent != there {
-        let key = Key::new(call.address.namespace, name);
-        let group = if call.resource.group.is_empty() { String::new() } else { format!("{}/", call.resource.group) };
-        let place = format!("/registry/{group}{}/{}", call.resource.plural, key.text());
-        let why = format!(
-            "StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
-             failed: UID in precondition: {sent}, UID in object meta: {there}"
-        );
-        return Err(Status::conflict(&call.resource, name, &why));
-    }
-    let sent = meta::text(new, "resourceVersion");
-    if sent.is_empty() || sent == "0" {
-        if call.kind.unconditional_update {
-            return Ok(());
-        }
-        let error = FieldError::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-        return Err(Status::invalid(&call.resource.group, &call.resource.kind, name, &[error]));
-    }
-    if sent.parse::<u64>().is_err() {
-        return Err(Status::internal(format!("strconv.ParseUint: parsing {sent:?}: invalid syntax")));
-    }
-    if sent != meta::text(old, "resourceVersion") {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
-        return Err(Status::conflict(&call.resource, name, why));
-    }
-    Ok(())
 }
