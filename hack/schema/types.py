@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""Writes the table of the built-in types (src/sim/schema/types.txt) from the OpenAPI v3 documents of a kube-apiserver.
+"""Writes the table of the built-in types (src/sim/schema/types.txt) from the OpenAPI v3 documents of a kube-apiserver, and from
+what hack/control-plane/shapes says of the server's own types.
 
-usage: types.py https://127.0.0.1:PORT TOKEN FOLDER...      prints the table; types.sh starts a server and calls this
-
-The documents do not say which fields are pointers in Go, and so written even if they are empty; the sources of the modules
-k8s.io/api, k8s.io/apimachinery and k8s.io/apiextensions-apiserver in the FOLDERs do.
+usage: types.py https://127.0.0.1:PORT TOKEN SHAPES      prints the table; types.sh starts a server and calls this
 """
-import glob, json, os, re, ssl, sys, urllib.request
+import json, pathlib, re, ssl, sys, urllib.request
 
-SERVER, TOKEN, SOURCES = sys.argv[1], sys.argv[2], sys.argv[3:]
+SERVER, TOKEN = sys.argv[1], sys.argv[2]
+SHAPES = {tuple(line.split()[:2]): line.split()[2] for line in pathlib.Path(sys.argv[3]).read_text().splitlines()}
 TLS = ssl._create_unverified_context()
 # Groups that nobody puts in Git, and whose types are many.
 LEFT_OUT = {"apis/resource.k8s.io/v1", "apis/storagemigration.k8s.io/v1", "apis/flowcontrol.apiserver.k8s.io/v1",
@@ -31,42 +30,14 @@ HEADER = """\
 #
 # A type: its name, then the kinds (group/version/kind) that it is the type of, or what it is if it has no fields. Its fields
 # follow, indented: name, type, and
-#   !            required: always written by the server
-#   *            written even if it is empty, if it was set (a pointer)
-#   =JSON        default
+#   !            always written by the server, even if nothing is set
+#   ?            written if anything is set, even an empty string, zero or an empty list; what has neither mark is left out if it
+#                is empty, but structs: they are written once they are set
+#   =JSON        default; {{}}: a struct that is always there
 #   atomic, granular, set, map:KEY,KEY   how lists and maps merge; a list that says nothing is atomic, a map granular
 #   merge:KEY, merge:    merged by that key, or as a set, by strategic merge patches;  replace, retain: their other strategies
 #   oneof:A|B    the values that it may have
 # A type is a scalar's name, a name with dots, [item], {{value}}, or `object` (any members)."""
-
-
-def go_structs():
-    """By type (as `core.v1.Container`): the fields that are pointers, and the types whose fields it takes in."""
-    structs = {}
-    for root in SOURCES:
-        for path in glob.glob(root + "/**/*.go", recursive=True):
-            package = ".".join(os.path.dirname(path).split(os.sep)[-2:])
-            if path.endswith("_test.go") or not re.fullmatch(r"[a-z]+\.v\d+", package):
-                continue
-            with open(path) as source:
-                text = source.read()
-            for name, body in re.findall(r"^type (\w+) struct \{\n(.*?)^\}", text, re.M | re.S):
-                pointers, inlined = set(), []
-                for kind, tag in re.findall(r"^\t(?:\w+[ \t]+)?(\S+)[ \t]+`.*?json:\"([^\"]*)\"", body, re.M):
-                    field = tag.split(",")[0]
-                    if not field:
-                        inlined.append(kind if "." in kind else package + "." + kind)
-                    elif kind.startswith("*"):
-                        pointers.add(field)
-                structs[package + "." + name] = (pointers, inlined)
-    return structs
-
-
-def pointers_of(name, structs):
-    # Package names that are imported under another one.
-    name = name.replace("metav1.", "meta.v1.").replace("v1.", "core.v1.", 1) if name.startswith("v1.") else name
-    pointers, inlined = structs.get(name, (set(), []))
-    return pointers.union(*(pointers_of(part, structs) for part in inlined))
 
 
 def get(path):
@@ -110,8 +81,9 @@ def expression(schema, needed):
     return SCALARS[kind, schema.get("format")]
 
 
-def marks(schema, required):
-    found = ["!"] if required else []
+def marks(schema, shape):
+    # Of structs, pointers are those that aren't always there.
+    found = {"always": ["!"], "pointer": [] if reference(schema) not in (None, *SPECIAL) else ["?"]}.get(shape, [])
     if "default" in schema:
         found.append("=" + json.dumps(schema["default"], separators=(",", ":")))
     keys = schema.get("x-kubernetes-list-map-keys")
@@ -148,7 +120,6 @@ def collect():
 
 def main():
     types, kinds = collect()
-    structs = go_structs()
     print(HEADER.format(version=get("/version")["gitVersion"]))
     waiting, blocks = sorted(kinds), {}
     while waiting:
@@ -163,11 +134,8 @@ def main():
             head.append(":" + expression(schema, waiting))
         if schema.get("x-kubernetes-map-type"):
             head.append(schema["x-kubernetes-map-type"])
-        pointers = pointers_of(short(name), structs)
         for field, of in sorted(schema.get("properties", {}).items()):
-            required = field in schema.get("required", ())
-            pointer = ["*"] if field in pointers else []
-            lines.append(" ".join(["", field, expression(of, waiting), *pointer, *marks(of, required)]))
+            lines.append(" ".join(["", field, expression(of, waiting), *marks(of, SHAPES.get((name, field)))]))
         blocks[name] = "\n".join([" ".join(head), *lines])
     for name in sorted(blocks, key=short):
         print(blocks[name])

@@ -20,9 +20,8 @@ until grep -q '^READY$' "$work/server" 2>/dev/null; do
 done
 kubeconfig=$(sed -n 's/^KUBECONFIG=//p' "$work/server")
 server=$(sed -n 's/.*server: "\([^"]*\)".*/\1/p' "$kubeconfig")
-modules=$(cd "$here/../control-plane" && go list -m -f '{{.Dir}}' k8s.io/api k8s.io/apimachinery k8s.io/apiextensions-apiserver)
-# shellcheck disable=SC2086  # one word each
-python3 "$here/types.py" "$server" admin-token $modules >"$work/types.txt"
+(cd "$here/../control-plane" && CGO_ENABLED=0 go run -mod=readonly ./shapes) >"$work/shapes"
+python3 "$here/types.py" "$server" admin-token "$work/shapes" >"$work/types.txt"
 exec 8>&-
 wait
 

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::disk::DiskTree;
 use super::error::CommandError;
+use super::helm::{HelmProgram, Scratch};
 use super::output;
 use crate::engine::revision::resolve;
 use crate::git::{GitLimits, Mirrors};
@@ -26,9 +27,12 @@ pub(super) struct Build {
     /// Which files kustomizations may read
     #[arg(long, value_name = "RESTRICTION", default_value = "LoadRestrictionsRootOnly")]
     load_restrictor: LoadRestrictor,
-    /// Let kustomizations render Helm charts
+    /// Let kustomizations render Helm charts that are in the repository, by calling the helm program
     #[arg(long)]
     enable_helm: bool,
+    /// The program that renders Helm charts
+    #[arg(long, value_name = "PROGRAM", default_value = "helm", requires = "enable_helm")]
+    helm_command: String,
     /// Order of the output, if the kustomization names none
     #[arg(long, value_name = "ORDER", default_value = "legacy")]
     reorder: Reorder,
@@ -63,10 +67,7 @@ enum Reorder {
 impl Build {
     /// Prints what the kustomization renders to.
     pub(super) fn run(self) -> Result<ExitCode, CommandError> {
-        if self.enable_helm {
-            return Err(CommandError::usage("--enable-helm: Helm charts can't be rendered yet"));
-        }
-        let cache = Cache::new()?;
+        let cache = Scratch::new().map_err(CommandError::failure)?;
         let mirrors = Mirrors::new(cache.0.clone(), GitLimits::default());
         let resources = match &self.git {
             Some(url) => self.build_git(url, &mirrors)?,
@@ -96,10 +97,18 @@ impl Build {
             ..BuildOptions::default()
         };
         let cancel = AtomicBool::new(false);
+        let helm = self.enable_helm.then(|| HelmProgram::find(&self.helm_command)).transpose();
+        let mut helm = helm.map_err(CommandError::failure)?;
+        let build = |options: &BuildOptions<'_>| {
+            kustomize::build(&mut Recorder::new(tree), path, options, &RenderLimits::default())
+        };
         let built = with_remotes(
             |remotes| {
                 let options = BuildOptions { remotes, ..options.clone() };
-                kustomize::build(&mut Recorder::new(tree), path, &options, &RenderLimits::default())
+                match &mut helm {
+                    Some(helm) => helm.with(&options, build),
+                    None => build(&options),
+                }
             },
             KustomizeError::need,
             |Need { remote, place }| {
@@ -118,28 +127,6 @@ impl Build {
             .open(url, None, &found.revision, found.reference.as_deref(), &cancel)
             .map_err(|error| CommandError::failure(error.message))?;
         self.build(&tree, self.path.trim_matches('/'), mirrors)
-    }
-}
-
-/// A folder for clones of repositories, which goes when it is no longer needed.
-struct Cache(PathBuf);
-
-impl Cache {
-    fn new() -> Result<Self, CommandError> {
-        let path =
-            std::env::temp_dir().join(format!("driftless-build-{}-{:08x}", std::process::id(), rand::random::<u32>()));
-        // Others on the machine may not be allowed to read the repository.
-        let mut folder = fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-        folder.create(&path).map_err(|error| CommandError::failure(format_args!("{}: {error}", path.display())))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Cache {
-    fn drop(&mut self) {
-        // What stays is in the folder for temporary files.
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -76,11 +76,17 @@ impl Tree for DiskTree {
     }
 
     fn read(&self, id: &str) -> Result<Vec<u8>, TreeError> {
-        fs::read(self.root.join(id)).map_err(|error| Self::error(id, &error))
+        let path = self.root.join(id);
+        let read = match fs::read_link(&path) {
+            // As in Git: a link's content is its target.
+            Ok(target) => Ok(target.into_os_string().into_encoded_bytes()),
+            Err(_) => fs::read(path),
+        };
+        read.map_err(|error| Self::error(id, &error))
     }
 
     fn size(&self, id: &str) -> Result<u64, TreeError> {
-        fs::metadata(self.root.join(id)).map(|found| found.len()).map_err(|error| Self::error(id, &error))
+        fs::symlink_metadata(self.root.join(id)).map(|found| found.len()).map_err(|error| Self::error(id, &error))
     }
 }
 
@@ -105,6 +111,8 @@ mod tests {
         assert_eq!(kind(""), Some(EntryKind::Folder));
         let names: Vec<_> = tree.list("a").unwrap().into_iter().map(|(name, _)| name.to_string()).collect();
         assert_eq!(names, ["b", "link"]);
+        let link = tree.lookup("a/link").unwrap().unwrap().id;
+        assert_eq!((tree.read(&link).unwrap(), tree.size(&link).unwrap()), (b"b".to_vec(), 1));
         let id = tree.lookup("a/b/file").unwrap().unwrap().id;
         assert_eq!((tree.read(&id).unwrap(), tree.size(&id).unwrap()), (b"text".to_vec(), 4));
     }

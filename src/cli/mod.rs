@@ -17,6 +17,7 @@ mod crds;
 mod disk;
 mod error;
 mod get;
+mod helm;
 mod http;
 mod logging;
 mod output;

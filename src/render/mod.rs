@@ -17,6 +17,7 @@ pub mod directory;
 mod documents;
 pub mod environment;
 pub mod glob;
+pub mod helm;
 pub mod kustomize;
 pub mod limits;
 mod manifest;
@@ -38,7 +39,8 @@ use source_files::Merged;
 use walk::{Filter, Found, Tool, WalkError, tool};
 
 /// The repository at one commit. Paths are relative to its root, separated by `/`, without `.` and `..` parts; the root
-/// is the empty path. Symbolic links are entries of kind [`EntryKind::Link`] and never followed.
+/// is the empty path. Symbolic links are entries of kind [`EntryKind::Link`], whose content is their target; a look-up never
+/// follows them.
 pub trait Tree {
     /// What is at `path`; `None` if nothing is. The root is a folder, even if it is empty.
     fn lookup(&self, path: &str) -> Result<Option<Entry>, TreeError>;
@@ -305,7 +307,7 @@ fn explain_missing(tree: &dyn Tree, path: &str) -> RenderFailure {
             Ok(Some(entry)) => match entry.kind {
                 EntryKind::Folder => continue,
                 EntryKind::File => "a file",
-                EntryKind::Link => "a symbolic link, which Driftless never follows",
+                EntryKind::Link => "a symbolic link, which is not followed there",
                 EntryKind::Submodule => "a Git submodule, which Driftless doesn't read",
             },
         };

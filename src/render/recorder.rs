@@ -12,6 +12,8 @@ use crate::engine::hash::Hash;
 
 /// How deep [`unchanged`] follows folders. No rendering can have gone that deep, so there is a change below.
 const MAX_DEPTH: usize = 256;
+/// Behind the path of a look-up that asks for a link only. No filter is written so.
+const LINK: &str = "link";
 
 /// The tree as a renderer sees it: every look-up is written down with what it found.
 pub struct Recorder<'t> {
@@ -33,6 +35,13 @@ impl<'t> Recorder<'t> {
         Ok(entry)
     }
 
+    /// The symbolic link at `path`, if there is one. What else is there does not count as looked up.
+    pub fn link(&mut self, path: &str) -> Result<Option<Entry>, TreeError> {
+        let entry = link(self.tree, path)?;
+        self.reads.insert(format!("{path}\0{LINK}").into(), entry.as_ref().map(entry_id));
+        Ok(entry)
+    }
+
     /// What `filter` selects in `folder`; `None` if there is no such folder.
     pub fn select(
         &mut self,
@@ -49,6 +58,11 @@ impl<'t> Recorder<'t> {
         let found = walk(self.tree, folder, filter, limits)?;
         self.reads.insert(query.into(), Some(format!("{} {id}", digest(&found)).into()));
         Ok(Some(found))
+    }
+
+    /// The entries of the folder `path`, which was looked up. Not recorded: its id says them.
+    pub fn list(&self, path: &str) -> Result<Vec<(Arc<str>, Entry)>, TreeError> {
+        self.tree.list(path)
     }
 
     /// Size of the blob `id`, which came from a look-up.
@@ -81,6 +95,7 @@ pub fn unchanged(tree: &dyn Tree, inputs: &RenderInputs) -> Result<bool, TreeErr
     for (query, then) in &inputs.reads {
         let same = match query.split_once('\0') {
             None => tree.lookup(query)?.as_ref().map(entry_id) == *then,
+            Some((path, LINK)) => link(tree, path)?.as_ref().map(entry_id) == *then,
             Some((folder, filter)) => selection_unchanged(tree, folder, filter, then.as_deref())?,
         };
         if !same {
@@ -107,6 +122,10 @@ fn selection_unchanged(tree: &dyn Tree, folder: &str, filter: &str, then: Option
         Err(WalkError::Tree(error)) => Err(error),
         Err(WalkError::TooDeep(_) | WalkError::TooMany) => Ok(false),
     }
+}
+
+fn link(tree: &dyn Tree, path: &str) -> Result<Option<Entry>, TreeError> {
+    Ok(tree.lookup(path)?.filter(|entry| entry.kind == EntryKind::Link))
 }
 
 fn folder_id(tree: &dyn Tree, path: &str) -> Result<Option<Arc<str>>, TreeError> {
@@ -140,6 +159,25 @@ mod tests {
         assert!(!unchanged(&tree.with("none", ""), &inputs).unwrap());
         assert!(!unchanged(&tree.without("a"), &inputs).unwrap());
         tree.put("a", EntryKind::Link, "x");
+        assert!(!unchanged(&tree, &inputs).unwrap());
+    }
+
+    #[test]
+    fn a_folder_that_becomes_a_link_is_a_change() {
+        let mut tree = MemoryTree::of([("dir/a", "x"), ("other", "y")]);
+        let mut recorder = Recorder::new(&tree);
+        assert_eq!(recorder.link("dir").unwrap(), None);
+        let inputs = recorder.finish(Hash::of(b""), "Kustomize");
+        assert!(unchanged(&tree.with("dir/b", ""), &inputs).unwrap());
+        tree.remove("dir/a");
+        assert!(unchanged(&tree, &inputs).unwrap());
+        tree.put("dir", EntryKind::Link, "other");
+        assert!(!unchanged(&tree, &inputs).unwrap());
+        let mut recorder = Recorder::new(&tree);
+        assert!(recorder.link("dir").unwrap().is_some());
+        let inputs = recorder.finish(Hash::of(b""), "Kustomize");
+        assert!(unchanged(&tree, &inputs).unwrap());
+        tree.put("dir", EntryKind::Link, "another");
         assert!(!unchanged(&tree, &inputs).unwrap());
     }
 

@@ -33,7 +33,8 @@ async fn a_folder_is_built_to_the_terminal_a_file_and_a_folder() {
     assert_eq!(read("v1_configmap_shop-map.yaml"), BUILT_MAP);
     assert_eq!(read("v1_serviceaccount_shop-web.yaml"), BUILT_ACCOUNT);
 
-    driftless(&["build", path, "--enable-helm"]).await.failed(2, "Helm");
+    driftless(&["build", path, "--enable-helm"]).await.failed(1, "no program `helm`");
+    driftless(&["build", path, "--helm-command", "helm"]).await.failed(2, "--enable-helm");
     std::fs::write(folder.path().join("kustomization.yaml"), "resources: [gone.yaml]\n").unwrap();
     driftless(&["build", path]).await.failed(1, "gone.yaml");
     std::fs::write(folder.path().join("kustomization.yaml"), "resources: [../above.yaml]\n").unwrap();

@@ -161,7 +161,7 @@ fn paths_must_be_folders_of_the_repository() {
         ("apps/none/deeper", ["no folder `apps/none/deeper`", "Nothing is deleted"]),
         ("top.yaml", ["`top.yaml` is a file", "point it at a folder"]),
         ("top.yaml/x", ["`top.yaml` is a file", "point it at a folder"]),
-        ("linked/shop", ["`linked` is a symbolic link", "never follows"]),
+        ("linked/shop", ["`linked` is a symbolic link", "not followed"]),
         ("module/x", ["`module` is a Git submodule", "point it at a folder"]),
     ] {
         assert_failure(&failed(&tree, &source(path)), Content, &parts);
@@ -199,9 +199,10 @@ fn what_needs_another_renderer_is_refused_by_name() {
     assert_failure(&failed(&tree, &source("apps/shop")), InvalidSpec, &["apps/shop/Chart.yaml", "Helm"]);
     // A file of that name elsewhere says nothing about this folder.
     assert_eq!(names(&rendered(&tree, &source(""))), ["top"]);
+    // A kustomization that is a link to nothing is none, and the folder is not read as a plain one instead.
     let mut linked = shop();
     linked.put("apps/shop/kustomization.yaml", EntryKind::Link, "x");
-    assert_failure(&failed(&linked, &source("apps/shop")), Content, &["kustomization.yaml", "symbolic link"]);
+    assert_failure(&failed(&linked, &source("apps/shop")), Content, &["apps/shop", "no kustomization"]);
 }
 
 #[test]

@@ -2,14 +2,17 @@
 //! and both are asked again.
 
 mod compare;
+mod fields;
 pub(crate) mod fuzz;
+mod kinds;
 mod managed;
-mod model;
+pub(crate) mod model;
 mod normal;
 mod readable;
 mod recordings;
 mod run;
 mod script;
 pub(crate) mod server;
+mod structural;
 
 pub(crate) use recordings::{check, subjects};

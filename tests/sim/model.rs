@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use bytes::Bytes;
+use driftless::sim::apiserver::access::User;
 use driftless::sim::apiserver::lifecycle::Controllers;
 use driftless::sim::apiserver::watch::{Frame, Watch};
 use driftless::sim::apiserver::{Answer, ApiServer};
@@ -29,13 +30,20 @@ impl Model {
         let controllers =
             Controllers { namespaces: has("namespace-controller"), garbage: has("garbage-collector-controller") };
         let now = Timestamp::now();
-        Self { server: ApiServer::new(seed, controllers, now), now, watches: Vec::new() }
+        Self { server: ApiServer::new(seed, controllers, accounts(), now), now, watches: Vec::new() }
     }
 
     fn handle(&mut self, request: Request<Vec<u8>>) -> Answer {
         let (parts, body) = request.into_parts();
         self.server.handle(&Request::from_parts(parts, Bytes::from(body)), self.now)
     }
+}
+
+/// The users of the real control plane of the tests, each with the token `NAME-token`.
+fn accounts() -> Vec<(String, User)> {
+    let masters = ["admin", "alice", "bob"].map(|name| (name, "system:masters"));
+    let all = masters.into_iter().chain([("agent", "driftless:agents")]);
+    all.map(|(name, group)| (format!("{name}-token"), User::known(name, &[group]))).collect()
 }
 
 fn response(reply: &driftless::sim::apiserver::reply::Reply) -> Response<Vec<u8>> {

@@ -8,7 +8,7 @@ use super::build_metadata::Origin;
 use super::config::Config;
 use super::error::{ErrorKind, KustomizeError};
 use super::images::set_image;
-use super::kustomization::{GeneratorArgs, GeneratorOptions, Kustomization, Var};
+use super::kustomization::{Kustomization, Var};
 use super::labels::{label_specs, set_entries};
 use super::load::{Loader, resolve};
 use super::names::{End, affix};
@@ -18,7 +18,7 @@ use super::overrides::Overrides;
 use super::replicas::set_replicas;
 use super::resource::{Resource, Resources};
 use super::schema::Schema;
-use super::{crds, generators, kind_list, openapi, patches, references, replacements, vars};
+use super::{crds, generators, helm, kind_list, openapi, patches, references, replacements, vars};
 use crate::render::limits::RenderLimits;
 use crate::render::remote::is_remote;
 use crate::render::walk::join;
@@ -85,7 +85,7 @@ pub(super) struct Target {
 
 impl Target {
     /// The origin of what a field of it makes or changes.
-    fn built_in(&self, kind: &str) -> Option<Origin> {
+    pub(super) fn built_in(&self, kind: &str) -> Option<Origin> {
         self.origin.as_ref().map(|origin| origin.built_in(self.file_name, kind))
     }
 }
@@ -97,6 +97,8 @@ pub(super) struct Builder<'a, 't> {
     pub(super) schema_state: SchemaState,
     /// Folders of the kustomizations that are being built, outermost first.
     pub(super) open: Vec<String>,
+    /// The namespaces that they set, or else that those set which build on them.
+    pub(super) namespaces: Vec<String>,
 }
 
 impl Builder<'_, '_> {
@@ -135,8 +137,11 @@ impl Builder<'_, '_> {
             return Err(KustomizeError::new(reason).in_file(&target.file));
         }
         self.open.push(target.root.clone());
+        let own = Some(&target.kustomization.namespace).filter(|namespace| !namespace.is_empty());
+        self.namespaces.push(own.or_else(|| self.namespaces.last()).cloned().unwrap_or_default());
         let built = self.steps(target, into).map_err(|error| error.in_file(&target.file));
         self.open.pop();
+        self.namespaces.pop();
         built
     }
 
@@ -231,12 +236,15 @@ impl Builder<'_, '_> {
 
     /// The folder of a kustomization that `target` builds on, which must not build on `target`, and the origin of what
     /// it has.
-    fn folder(&self, target: &Target, path: &str) -> Result<(String, Option<Origin>), KustomizeError> {
+    fn folder(&mut self, target: &Target, path: &str) -> Result<(String, Option<Origin>), KustomizeError> {
         let (root, origin) = if is_remote(path) {
             let found = self.loader.remote_folder(path)?;
-            (found.path(), target.origin.as_ref().map(|_| Origin::of_remote(&found)))
+            (self.loader.real_folder(&found.path())?, target.origin.as_ref().map(|_| Origin::of_remote(&found)))
         } else {
-            (resolve(&target.root, path)?, target.origin.as_ref().map(|origin| origin.below(path)))
+            (
+                self.loader.real_folder(&resolve(&target.root, path)?)?,
+                target.origin.as_ref().map(|origin| origin.below(path)),
+            )
         };
         let above = |open: &String| {
             root.is_empty() || *open == root || open.strip_prefix(&root).is_some_and(|rest| rest.starts_with('/'))
@@ -302,7 +310,7 @@ impl Builder<'_, '_> {
         ];
         for (field, kind, list) in generators {
             for (index, args) in list.iter().enumerate() {
-                let args = with_options(args, kustomization.generator_options.as_ref());
+                let args = generators::with_options(args, kustomization.generator_options.as_ref());
                 let made = generators::generate(kind, &args, &target.root, &mut self.loader, &self.schema);
                 let added = made.and_then(|mut resource| {
                     resource.origin = target.built_in(&format!("{kind}Generator"));
@@ -311,12 +319,7 @@ impl Builder<'_, '_> {
                 added.map_err(|error| error.in_field(&format!("{field}[{index}]")))?;
             }
         }
-        if !kustomization.helm_charts.is_empty() {
-            return Err(KustomizeError::new(
-                "Helm charts need the helm program, which this build may not use; commit what the chart renders to",
-            )
-            .in_field("helmCharts"));
-        }
+        helm::generate(self, target, &mut all.resources)?;
         self.count(&all.resources)
     }
 
@@ -433,19 +436,4 @@ impl Builder<'_, '_> {
             None => Ok(all.resources),
         }
     }
-}
-
-/// The arguments of a generator with the options of all generators, which don't override its own.
-fn with_options(args: &GeneratorArgs, global: Option<&GeneratorOptions>) -> GeneratorArgs {
-    let mut args = args.clone();
-    let Some(global) = global else { return args };
-    let options = args.options.get_or_insert_default();
-    for (own, global) in [(&mut options.labels, &global.labels), (&mut options.annotations, &global.annotations)] {
-        for (key, text) in global {
-            own.entry(key.clone()).or_insert_with(|| text.clone());
-        }
-    }
-    options.disable_name_suffix_hash |= global.disable_name_suffix_hash;
-    options.immutable |= global.immutable;
-    args
 }

@@ -1,6 +1,7 @@
 //! Scalars as the emitter of libyaml, in the version of go-yaml v2, writes them in block context: which style is chosen,
 //! what is escaped and where lines are folded.
 
+use super::folded;
 use super::scalar::needs_quotes;
 
 /// Column behind which a line is folded at the next space.
@@ -69,6 +70,17 @@ fn analyze(text: &str) -> Analysis {
         block: !(last == ' ' || unquotable),
         multiline,
     }
+}
+
+/// How a scalar is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// Without quotes.
+    Plain,
+    SingleQuoted,
+    DoubleQuoted,
+    /// In a block behind `|`.
+    Literal,
 }
 
 /// Whether `text` can stand without quotes, whatever it would be read as then.
@@ -169,6 +181,27 @@ impl<'t> Emitter<'t> {
             self.single_quoted(text, Some(indent));
         } else {
             self.double_quoted(text, Some(indent));
+        }
+    }
+
+    /// Writes a scalar as go-yaml v3 does, in the style that is asked for where it can be. Lines are not folded.
+    pub(super) fn styled(&mut self, text: &str, style: Style, indent: usize, flow: bool) {
+        let analysis = analyze(text);
+        let style = if style == Style::Plain && text.contains('\n') { Style::Literal } else { style };
+        let flow_plain = !flow || (!text.is_empty() && !text.contains([',', '[', ']', '{', '}', '?', ':']));
+        let single = if analysis.single_quoted { Style::SingleQuoted } else { Style::DoubleQuoted };
+        let style = match style {
+            Style::Plain if text.is_empty() && !flow => return,
+            Style::Plain if analysis.plain && flow_plain => Style::Plain,
+            Style::Plain | Style::SingleQuoted => single,
+            Style::Literal if !flow && folded::fits_in_a_block(text) && !text.is_empty() => Style::Literal,
+            Style::Literal | Style::DoubleQuoted => Style::DoubleQuoted,
+        };
+        match style {
+            Style::Plain => self.plain(text, None),
+            Style::SingleQuoted => self.single_quoted(text, None),
+            Style::DoubleQuoted => self.double_quoted(text, None),
+            Style::Literal => self.literal(text, indent),
         }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use super::read::ReadError;
 use super::write::WriteError;
 use crate::render::TreeError;
+use crate::render::helm::HelmCall;
 use crate::render::remote::{Need, Remote};
 
 /// Why a build failed.
@@ -33,6 +34,8 @@ pub enum ErrorKind {
     Tree,
     /// A commit of another repository is needed: with it at hand, the same files build further.
     Remote(Box<Remote>),
+    /// The program `helm` is to be called: with what it prints, the same files build further.
+    Helm(Box<HelmCall>),
 }
 
 impl KustomizeError {

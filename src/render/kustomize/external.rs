@@ -16,7 +16,7 @@ use super::namespace::{NamespaceOptions, Subjects, set_namespace};
 use super::replicas::set_replicas;
 use super::resource::{Resource, Resources};
 use super::value::{Map, Value};
-use super::{generators, patches, replacements, value_add};
+use super::{generators, helm, patches, replacements, value_add};
 
 /// API version of what kustomize has built in.
 const BUILT_IN: &str = "builtin";
@@ -111,20 +111,26 @@ impl Builder<'_, '_> {
     /// Runs the entries of `generators`.
     pub(super) fn run_generators(&mut self, target: &Target, all: &mut Accumulator) -> Result<(), KustomizeError> {
         for config in self.external(target, "generators", &target.kustomization.generators)? {
-            let made = self.run_generator(target, &config).and_then(|mut made| {
-                made.origin = target.origin.as_ref().and_then(|_| Origin::of_plugin(&config));
-                all.resources.absorb(made)
+            let made = self.run_generator(target, &config).and_then(|made| {
+                made.into_iter().try_for_each(|mut made| {
+                    made.origin = target.origin.as_ref().and_then(|_| Origin::of_plugin(&config));
+                    all.resources.absorb(made)
+                })
             });
             made.map_err(|error| error.in_field(&config.describe()).in_field("generators"))?;
         }
         Ok(())
     }
 
-    fn run_generator(&mut self, target: &Target, config: &Resource) -> Result<Resource, KustomizeError> {
+    fn run_generator(&mut self, target: &Target, config: &Resource) -> Result<Vec<Resource>, KustomizeError> {
         let kind = match config.kind() {
+            helm::GENERATOR => {
+                let (globals, chart) = helm::of_generator(config)?;
+                return helm::inflate(self, target, &globals, &chart);
+            }
             "ConfigMapGenerator" => "ConfigMap",
             "SecretGenerator" => "Secret",
-            "IAMPolicyGenerator" => return service_account(config, &self.schema),
+            "IAMPolicyGenerator" => return Ok(vec![service_account(config, &self.schema)?]),
             other => return Err(unknown(other)),
         };
         let mut args = GeneratorArgs::decode(&known(&config.value, &GENERATOR))?;
@@ -136,7 +142,7 @@ impl Builder<'_, '_> {
         if !args.env.is_empty() {
             args.envs.push(std::mem::take(&mut args.env));
         }
-        generators::generate(kind, &args, &target.root, &mut self.loader, &self.schema)
+        Ok(vec![generators::generate(kind, &args, &target.root, &mut self.loader, &self.schema)?])
     }
 
     /// Runs the entries of `transformers`.

@@ -6,7 +6,7 @@ const fn is_blank(c: char) -> bool {
 }
 
 /// Whether go-yaml v3 writes `text` as a block.
-fn fits_in_a_block(text: &str) -> bool {
+pub(super) fn fits_in_a_block(text: &str) -> bool {
     let printable = |c| matches!(c, '\n' | '\t' | ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}');
     !text.ends_with(' ') && !text.contains(" \n") && text.chars().all(printable)
 }

@@ -204,3 +204,18 @@ pub(super) fn add_hashes(resources: &mut Resources) -> Result<(), KustomizeError
     }
     Ok(())
 }
+
+/// The arguments of a generator with the options of all generators, which don't override its own.
+pub(super) fn with_options(args: &GeneratorArgs, global: Option<&GeneratorOptions>) -> GeneratorArgs {
+    let mut args = args.clone();
+    let Some(global) = global else { return args };
+    let options = args.options.get_or_insert_default();
+    for (own, global) in [(&mut options.labels, &global.labels), (&mut options.annotations, &global.annotations)] {
+        for (key, text) in global {
+            own.entry(key.clone()).or_insert_with(|| text.clone());
+        }
+    }
+    options.disable_name_suffix_hash |= global.disable_name_suffix_hash;
+    options.immutable |= global.immutable;
+    args
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::decode::settings;
 use super::error::KustomizeError;
 use super::field_spec::FieldSpec;
+use super::helm::{HelmChart, HelmGlobals, OldHelmChart};
 use super::value::{Map, Value};
 
 /// API version of a `Kustomization`.
@@ -68,11 +69,11 @@ pub struct Kustomization {
     /// Secrets to make.
     "secretGenerator" => secret_generator: Vec<GeneratorArgs>,
     /// For all Helm charts.
-    "helmGlobals" => helm_globals: Option<Map>,
+    "helmGlobals" => helm_globals: Option<HelmGlobals>,
     /// Helm charts.
-    "helmCharts" => helm_charts: Vec<Map>,
+    "helmCharts" => helm_charts: Vec<HelmChart>,
     /// Helm charts. Deprecated.
-    "helmChartInflationGenerator" => helm_chart_inflation_generator: Vec<Map>,
+    "helmChartInflationGenerator" => helm_chart_inflation_generator: Vec<OldHelmChart>,
     /// For all generators of ConfigMaps and Secrets.
     "generatorOptions" => generator_options: Option<GeneratorOptions>,
     /// Files that extend the tables of fields.
@@ -384,8 +385,6 @@ impl Kustomization {
                 generator.envs.push(std::mem::take(&mut generator.env));
             }
         }
-        let mut charts = std::mem::take(&mut self.helm_chart_inflation_generator);
-        self.helm_charts.append(&mut charts);
     }
 
     fn check(&self) -> Result<(), KustomizeError> {

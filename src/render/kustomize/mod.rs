@@ -1,5 +1,6 @@
 //! Kustomize: what `kustomize build` prints for a tree, byte for byte, as a pure function of the tree.
 
+use super::helm::Helm;
 use super::limits::RenderLimits;
 use super::recorder::Recorder;
 use super::remote::{RemoteBases, Remotes};
@@ -20,6 +21,7 @@ mod folded;
 mod generators;
 mod go_json;
 mod hash;
+pub mod helm;
 pub mod images;
 pub mod json;
 mod json_patch;
@@ -50,6 +52,7 @@ mod selector;
 mod shared;
 pub mod strategic_merge;
 mod structured;
+mod styled;
 pub mod value;
 pub mod value_add;
 mod var_references;
@@ -84,6 +87,8 @@ pub struct BuildOptions<'t> {
     pub remote_bases: RemoteBases,
     /// The commits of them that are at hand.
     pub remotes: Remotes<'t>,
+    /// Whether Helm charts may be rendered.
+    pub helm: Helm,
 }
 
 /// Builds the kustomization in the folder `path`. Everything is read through `tree`.
@@ -94,9 +99,15 @@ pub fn build(
     limits: &RenderLimits,
 ) -> Result<Vec<Resource>, KustomizeError> {
     let loader = Loader::new(tree, limits, options);
-    let mut builder =
-        Builder { loader, schema: Schema::built_in_shared(), schema_state: SchemaState::default(), open: Vec::new() };
-    let Some(mut target) = builder.target(path.to_owned(), None)? else {
+    let mut builder = Builder {
+        loader,
+        schema: Schema::built_in_shared(),
+        schema_state: SchemaState::default(),
+        open: Vec::new(),
+        namespaces: Vec::new(),
+    };
+    let root = builder.loader.real_folder(path)?;
+    let Some(mut target) = builder.target(root, None)? else {
         return Err(KustomizeError::new(format!(
             "there is no kustomization in `{path}`; add a `kustomization.yaml`, or correct the path"
         )));

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::error::KustomizeError;
 use super::field_spec::{FieldSpec, Missing, set_string, visit};
+use super::helm::is_generated;
 use super::resource::{Resource, Resources};
 use super::value::{Plain, Value};
 
@@ -52,6 +53,10 @@ pub fn set_namespace(
 }
 
 fn set_in(resource: &mut Resource, options: &NamespaceOptions, specs: &[FieldSpec]) -> Result<(), KustomizeError> {
+    if is_generated(resource) {
+        // Helm has set it.
+        return Ok(());
+    }
     resource.remember();
     let set = |value: &mut Value| {
         if options.unset_only && !value.is_null() && value.text() != Some("") {

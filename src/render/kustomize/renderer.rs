@@ -21,7 +21,7 @@ impl Renderer for Kustomize {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn render(

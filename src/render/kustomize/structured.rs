@@ -1,11 +1,12 @@
-//! Fields inside of texts: a path that goes on below a scalar leads into the JSON that it holds.
+//! Fields inside of texts: a path that goes on below a scalar leads into the JSON or YAML that it holds.
 
 use super::field_path::{Create, Step, lookup, lookup_mut, visit};
 use super::go_json::{to_json, to_pretty_json};
 use super::read;
+use super::styled;
 use super::value::Value;
 
-/// Writes into the JSON in a scalar on the way of `path`. Returns whether there is one and the path leads somewhere in it.
+/// Writes into the JSON or YAML in a scalar on the way of `path`. Returns whether there is one and the path leads somewhere in it.
 pub(super) fn write(
     object: &mut Value,
     path: &[Step],
@@ -24,15 +25,14 @@ pub(super) fn write(
         // Also if a value can't be written: kustomize tries again without the text's content.
         _ => return Ok(false),
     }
-    if !text.trim_start().starts_with(['{', '[']) {
-        return Err(
-            "the text there is YAML, in which nothing can be replaced; write it as JSON, or replace the whole text"
-                .to_owned(),
-        );
-    }
-    // What has several lines and is indented is printed in that way again.
-    let pretty = text.contains('\n') && text.contains("  ");
-    let text = if pretty { to_pretty_json(&inner)? } else { to_json(&inner)? };
+    let text = if !text.trim_start().starts_with(['{', '[']) {
+        styled::print(&text, &inner)?
+    } else if text.contains('\n') && text.contains("  ") {
+        // What has several lines and is indented is printed in that way again.
+        to_pretty_json(&inner)?
+    } else {
+        to_json(&inner)?
+    };
     if let Some(field) = lookup_mut(object, above)? {
         *field = if field.is_quoted() { Value::quoted(text) } else { Value::str(text) };
     }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::request::FieldValidation;
 use super::resources::Resource;
 use super::status::Status;
-use crate::sim::schema::{Format, FormatError, Scalar, Schema, Type, normalize};
+use crate::sim::schema::{Format, FormatError, Scalar, Schema, Type, check_formats, normalize};
 
 /// Largest body, in bytes, as the real server has it.
 pub const MAX_BODY: usize = 3_145_728;
@@ -55,8 +55,12 @@ pub fn json_body(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, Status> {
 /// YAML as JSON text.
 pub fn yaml_to_json(body: &[u8]) -> Result<Vec<u8>, Status> {
     let text = std::str::from_utf8(body).map_err(|error| Status::bad_request(error.to_string()))?;
-    let value: Value =
-        serde_saphyr::from_str(text).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
+    let mut options = serde_saphyr::Options::default();
+    // Of a key that is there twice the last one counts.
+    options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::LastWins;
+    options.with_snippet = false;
+    let value: Value = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Status::bad_request(format!("error encoding patch: {error}")))?;
     // A JSON value can always be written.
     Ok(serde_json::to_vec(&value).unwrap_or_default())
 }
@@ -73,13 +77,11 @@ pub fn object(body: &[u8], resource: &Resource, schema: Option<&Schema>) -> Resu
     let read = node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match read {
         Ok(Value::Object(members)) => {
-            let object = Value::Object(members);
-            let object = match schema {
-                Some(schema) => {
-                    normalize(schema.root(), object).map_err(|error| unfit(resource, &misformed(&error)))?
-                }
-                None => object,
-            };
+            let mut object = Value::Object(members);
+            if let Some(schema) = schema {
+                check_formats(schema.root(), &object).map_err(|error| unfit(resource, &misformed(&error)))?;
+                normalize(schema.root(), &mut object);
+            }
             Ok(Decoded { object, problems: problems.into_inner() })
         }
         Ok(other) => {
@@ -126,7 +128,8 @@ fn unrecognized(resource: &Resource, why: &str, body: &[u8]) -> Status {
     Status::bad_request(format!("{unknown}: couldn't get version/kind; json parse error: {why} ({hex})"))
 }
 
-fn noun(value: &Value) -> &'static str {
+/// What Go calls a JSON value.
+pub fn noun(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

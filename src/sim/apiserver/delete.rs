@@ -131,6 +131,9 @@ impl ApiServer {
             return self.keep_marked(call, key, &old, new, options.dry_run);
         }
         if !options.dry_run {
+            if call.resource.qualified() == "services" {
+                self.addresses.release(&old);
+            }
             self.store.remove(&call.resource.qualified(), key, strip(new), call.now);
         }
         Ok(Reply::json(200, &success(call, &old)))

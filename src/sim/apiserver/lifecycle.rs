@@ -1,10 +1,11 @@
 //! What follows from a change without anybody asking for it: definitions are established, namespaces emptied, and what has
 //! lost its owner is deleted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::definitions::DEFINITIONS;
 use super::delete::{FOREGROUND, ORPHAN};
@@ -12,9 +13,12 @@ use super::meta;
 use super::request::{Address, Query};
 use super::resources::Resource;
 use super::store::{Key, Place};
-use super::write::strip;
+use super::write::{now_text, strip};
 use super::{ApiServer, Request};
+use crate::sim::managed;
 
+/// Who the controllers write as.
+const MANAGER: &str = "kube-controller-manager";
 /// Rounds of one change. Each does something, and what they do ends; the bound is for mistakes.
 const MAX_ROUNDS: usize = 10_000;
 
@@ -67,7 +71,7 @@ impl ApiServer {
             }
         }
         if left {
-            return busy;
+            return self.tell_what_remains(key, now) || busy;
         }
         let Some(stored) = self.store.get("namespaces", key) else { return busy };
         let mut namespace = stored.value();
@@ -80,6 +84,32 @@ impl ApiServer {
             return busy;
         }
         self.store.remove("namespaces", key, namespace, now);
+        true
+    }
+
+    /// Writes into a namespace what it still waits for.
+    fn tell_what_remains(&mut self, key: &Key, now: Timestamp) -> bool {
+        let Some(resource) = self.of_table("namespaces") else { return false };
+        let Some(old) = self.store.get("namespaces", key).map(|stored| stored.value()) else { return false };
+        let (mut resources, mut finalizers) = (BTreeMap::new(), BTreeMap::new());
+        for table in self.store.tables() {
+            for (_, stored) in self.store.list(table, Some(key.name()), None, None).unwrap_or_default() {
+                *resources.entry(table.to_owned()).or_insert(0) += 1;
+                for finalizer in meta::finalizers(&stored.value()) {
+                    *finalizers.entry(finalizer.to_owned()).or_insert(0) += 1;
+                }
+            }
+        }
+        let conditions = remaining(&resources, &finalizers, old.pointer("/status/conditions"), &now_text(now));
+        if old.pointer("/status/conditions") == Some(&conditions) {
+            return false;
+        }
+        let mut new = old.clone();
+        if let Some(status) = new.get_mut("status").and_then(Value::as_object_mut) {
+            status.insert("conditions".to_owned(), conditions);
+        }
+        let new = self.attributed(&resource, key, "status", &old, new, now);
+        self.store.put("namespaces", key, strip(new), now);
         true
     }
 
@@ -167,15 +197,18 @@ impl ApiServer {
     }
 
     fn drop_owners(&mut self, place: &Place, gone: &dyn Fn(&Value) -> bool, now: Timestamp) -> bool {
-        let Some(mut object) = self.store.get(&place.0, &place.1).map(|stored| stored.value()) else { return false };
+        let Some(object) = self.store.get(&place.0, &place.1).map(|stored| stored.value()) else { return false };
         let owners = meta::get(&object, "ownerReferences").and_then(Value::as_array).cloned().unwrap_or_default();
         let kept: Vec<Value> = owners.iter().filter(|owner| !gone(owner)).cloned().collect();
         if kept.len() == owners.len() {
             return false;
         }
-        meta::set(&mut object, "ownerReferences", kept);
-        meta::tidy(&mut object);
-        self.store.put(&place.0, &place.1, object, now);
+        let Some(resource) = self.of_table(&place.0) else { return false };
+        let mut new = object.clone();
+        meta::set(&mut new, "ownerReferences", kept);
+        meta::tidy(&mut new);
+        let new = self.attributed(&resource, &place.1, "", &object, new, now);
+        self.store.put(&place.0, &place.1, strip(new), now);
         true
     }
 
@@ -183,14 +216,48 @@ impl ApiServer {
         let kept: Vec<Value> =
             meta::finalizers(&object).into_iter().filter(|name| *name != finalizer).map(Value::from).collect();
         let last = kept.is_empty();
+        let old = object.clone();
         meta::set(&mut object, "finalizers", kept);
         meta::tidy(&mut object);
+        if let Some(resource) = self.of_table(&place.0) {
+            object = self.attributed(&resource, &place.1, "", &old, object, now);
+        }
         if last {
             self.store.remove(&place.0, &place.1, strip(object), now);
         } else {
             self.store.put(&place.0, &place.1, strip(object), now);
         }
         true
+    }
+
+    /// An object with its managed fields after a controller changed it.
+    fn attributed(
+        &self,
+        resource: &Arc<Resource>,
+        key: &Key,
+        part: &str,
+        old: &Value,
+        new: Value,
+        now: Timestamp,
+    ) -> Value {
+        let address = Address {
+            group: &resource.group,
+            version: &resource.version,
+            plural: &resource.plural,
+            namespace: key.namespace(),
+            name: Some(key.name()),
+            subresource: (!part.is_empty()).then_some(part),
+        };
+        let call = self.call(resource.clone(), address, Query::default(), now);
+        let named = |mut object: Value| {
+            if let Some(members) = object.as_object_mut() {
+                members.insert("apiVersion".to_owned(), resource.api_version().into());
+                members.insert("kind".to_owned(), resource.kind.as_str().into());
+            }
+            object
+        };
+        let time = now_text(now);
+        managed::update(&self.context(&call, MANAGER, &time), Some(&named(old.clone())), named(new))
     }
 
     /// Deletes an object as a controller does. Returns whether anything changed.
@@ -221,4 +288,54 @@ impl ApiServer {
 /// Whether an object is only held until its dependents are gone.
 fn is_waiting(object: &Value) -> bool {
     meta::get(object, "deletionTimestamp").is_some() && meta::finalizers(object).contains(&FOREGROUND)
+}
+
+/// The conditions of a namespace that waits. Times stay where nothing changes.
+fn remaining(
+    resources: &BTreeMap<String, u32>,
+    finalizers: &BTreeMap<String, u32>,
+    before: Option<&Value>,
+    now: &str,
+) -> Value {
+    let told = |counts: &BTreeMap<String, u32>, verb: &str| {
+        let parts: Vec<String> =
+            counts.iter().map(|(name, count)| format!("{name}{verb} {count} resource instances")).collect();
+        parts.join(", ")
+    };
+    let held = format!("Some content in the namespace has finalizers remaining: {}", told(finalizers, " in"));
+    let mut rows = vec![
+        (
+            "NamespaceDeletionDiscoveryFailure",
+            "False",
+            "ResourcesDiscovered",
+            "All resources successfully discovered".to_owned(),
+        ),
+        (
+            "NamespaceDeletionGroupVersionParsingFailure",
+            "False",
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed".to_owned(),
+        ),
+        (
+            "NamespaceDeletionContentFailure",
+            "False",
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization".to_owned(),
+        ),
+        (
+            "NamespaceContentRemaining",
+            "True",
+            "SomeResourcesRemain",
+            format!("Some resources are remaining: {}", told(resources, ". has")),
+        ),
+    ];
+    if !finalizers.is_empty() {
+        rows.push(("NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain", held));
+    }
+    let known = |kind: &str| before?.as_array()?.iter().find(|known| known.get("type") == Some(&kind.into()));
+    let conditions = rows.into_iter().map(|(kind, status, reason, message)| {
+        let time = known(kind).and_then(|known| known.get("lastTransitionTime")).cloned().unwrap_or_else(|| now.into());
+        json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": time})
+    });
+    conditions.collect()
 }

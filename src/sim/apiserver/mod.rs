@@ -1,6 +1,7 @@
 //! The API server: requests in, answers and watches out. Nothing in here opens a socket, looks at a clock or draws a random
 //! number: `now` comes with each request, and names and ids from a generator that was given a seed.
 
+pub mod access;
 pub mod columns;
 pub mod decode;
 mod definitions;
@@ -17,6 +18,7 @@ mod patch;
 pub mod reply;
 pub mod request;
 pub mod resources;
+mod reviews;
 mod scale;
 pub mod status;
 pub mod store;
@@ -33,6 +35,7 @@ use jiff::Timestamp;
 
 use serde_json::json;
 
+use self::access::{Action, User};
 use self::ids::Ids;
 use self::lifecycle::Controllers;
 use self::list::Selection;
@@ -43,6 +46,7 @@ use self::status::Status;
 use self::store::{Key, Store, Stored};
 use self::watch::{Frame, Watch};
 use super::fields::FieldSet;
+use super::kinds::services::Addresses;
 use super::kinds::{self, Kind};
 use super::managed::reset_fields;
 use super::schema::{Schema, Schemas};
@@ -108,11 +112,15 @@ pub struct ApiServer {
     /// Definitions that changed and were not followed yet.
     changed_definitions: BTreeSet<Key>,
     controllers: Controllers,
+    /// Who is known, by token; nobody: everybody may do anything.
+    accounts: Vec<(String, User)>,
+    /// What Services were given.
+    addresses: Addresses,
 }
 
 impl ApiServer {
     /// A server that holds nothing but the namespaces that every cluster has. What it draws comes from the seed.
-    pub fn new(seed: u64, controllers: Controllers, now: Timestamp) -> Self {
+    pub fn new(seed: u64, controllers: Controllers, accounts: Vec<(String, User)>, now: Timestamp) -> Self {
         let mut server = Self {
             store: Store::default(),
             resources: Resources::default(),
@@ -121,6 +129,8 @@ impl ApiServer {
             custom: BTreeMap::new(),
             changed_definitions: BTreeSet::new(),
             controllers,
+            accounts,
+            addresses: Addresses::default(),
         };
         for name in NAMESPACES {
             let mut namespace = json!({"metadata": {
@@ -137,16 +147,24 @@ impl ApiServer {
     /// Answers a request.
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Answer {
         let uri = request.uri();
+        let user = match self.authenticate(request.headers()) {
+            Ok(user) => user,
+            Err(status) => return Answer::Reply(status.into()),
+        };
         match Target::parse(uri.path()) {
             Target::Resource(address) => {
                 let before = self.store.revision();
-                let answer = self.resource(request, address, now).into();
+                let answer = self.resource(request, address, &user, now).into();
                 if self.store.revision() != before {
                     self.settle(now);
                 }
                 answer
             }
             Target::Other(path) => {
+                let verb = request.method().as_str().to_ascii_lowercase();
+                if let Err(status) = self.authorize(&user, Action::Path { verb: &verb, path }) {
+                    return Answer::Reply(status.into());
+                }
                 let found = (request.method() == Method::GET)
                     .then(|| discovery::answer(&self.resources, path, request.headers()));
                 Answer::Reply(found.flatten().unwrap_or_else(|| Reply::text(404, "404 page not found\n")))
@@ -164,8 +182,16 @@ impl ApiServer {
         self.store.revision()
     }
 
-    fn resource(&mut self, request: &Request, address: Address<'_>, now: Timestamp) -> Result<Answer, Status> {
+    fn resource(
+        &mut self,
+        request: &Request,
+        address: Address<'_>,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<Answer, Status> {
         let query = Query::parse(request.uri().query().unwrap_or_default());
+        let verb = verb(request.method(), &address, &query);
+        self.authorize(user, Action::of(verb, &address))?;
         let Some(resource) = self.resources.get(address.group, address.version, address.plural).cloned() else {
             let known = self.resources.of(address.group, address.version).next().is_some();
             let page = Answer::Reply(Reply::text(404, "404 page not found\n"));
@@ -177,7 +203,6 @@ impl ApiServer {
         if misplaced || homeless || no_part {
             return Err(Status::no_resource());
         }
-        let verb = verb(request.method(), &address, &query);
         let served = match address.subresource.and_then(|name| resource.subresource(name)) {
             Some(part) => part.verbs.iter().any(|known| known == verb),
             None => resource.has_verb(verb),
@@ -197,7 +222,7 @@ impl ApiServer {
             "list" => self.list(&call),
             "watch" => self.watch(&call),
             "get" => self.get(&call),
-            "create" => self.create(&call, request),
+            "create" => self.review(&call, request, user).unwrap_or_else(|| self.create(&call, request)),
             "update" => self.replace(&call, request),
             "patch" => self.patch(&call, request),
             "delete" => self.delete(&call, request),

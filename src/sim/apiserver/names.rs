@@ -6,10 +6,10 @@ const MAX_SUBDOMAIN: usize = 253;
 const MAX_LABEL: usize = 63;
 
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
-    an alphanumeric character (e.g. 'MyName', or 'my.name', or '123-abc', regex used for validation is \
+    an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and \
-    must start and end with an alphanumeric character (e.g. 'MyValue', or 'my_value', or '12345', regex used for \
+    must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
     validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
     and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
@@ -80,10 +80,11 @@ pub fn subdomain(text: &str) -> Vec<String> {
 pub fn label(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     if text.len() > MAX_LABEL {
-        problems.push(too_long(MAX_LABEL));
+        problems.push(format!("must be no more than {MAX_LABEL} characters"));
     }
     if !is_dns_label(text) {
-        problems.push(LABEL.to_owned());
+        let dotted = text.split('.').all(is_dns_label);
+        problems.push(if dotted { "must not contain dots".to_owned() } else { LABEL.to_owned() });
     }
     problems
 }

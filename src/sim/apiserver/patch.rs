@@ -11,7 +11,7 @@ use super::write::{Options, Ownership, check_name, now_text};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed::{self, ApplyError};
 use crate::sim::patch::strategic;
-use crate::sim::schema::{Schema, normalize};
+use crate::sim::schema::{Schema, check_formats, normalize};
 
 /// Kind of the options of a patch.
 const OPTIONS: &str = "PatchOptions";
@@ -79,31 +79,27 @@ impl ApiServer {
     fn apply(&mut self, call: &Call<'_>, request: &Request, options: &Options, force: bool) -> Result<Answer, Status> {
         let key = call.key().ok_or_else(Status::method_not_allowed)?;
         let body = decode::yaml_to_json(request.body())?;
-        let mut config: Value =
-            serde_json::from_slice(&body).map_err(|error| Status::bad_request(error.to_string()))?;
+        let config: Value = serde_json::from_slice(&body).map_err(|error| Status::bad_request(error.to_string()))?;
         if meta::get(&config, "managedFields")
             .is_some_and(|entries| entries.as_array().is_none_or(|list| !list.is_empty()))
         {
             return Err(Status::bad_request("metadata.managedFields must be nil"));
         }
+        if !config.is_object() {
+            let what = decode::noun(&config);
+            let why = format!("json: cannot unmarshal {what} into Go value of type map[string]interface {{}}");
+            let told = format!("error decoding patch: error unmarshaling JSON: while decoding JSON: {why}");
+            return Err(Status::bad_request(told));
+        }
         let old = self.object(&call.resource, &key);
-        if let Some(sent) = config.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str)
-            && sent != key.name()
-        {
-            return Err(Status::bad_request(format!(
-                "the name of the object ({sent}) does not match the name on the URL ({})",
-                key.name()
-            )));
-        }
-        if config.get("kind").is_some() {
-            self.place(call, &mut config)?;
-            meta::set(&mut config, "name", key.name());
-        }
         let now = now_text(call.now);
         let applied = managed::apply(&self.context(call, &options.manager, &now), old.as_ref(), &config, force);
         let mut new = applied.map_err(refused)?;
+        check_name(&new, key.name())?;
+        self.place(call, &mut new)?;
         if let (Some(schema), None) = (&call.schema, &call.custom) {
-            new = normalize(schema.root(), new).map_err(|error| Status::bad_request(decode::misformed(&error)))?;
+            check_formats(schema.root(), &new).map_err(|error| Status::bad_request(decode::misformed(&error)))?;
+            normalize(schema.root(), &mut new);
         }
         let mut reply = match &old {
             Some(old) => self.change(call, options, old, new, Ownership::Applied)?,
@@ -125,7 +121,6 @@ impl ApiServer {
                 format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
             return Err(Status::conflict(&call.resource, &name, &why));
         }
-        meta::edit(&mut new, |metadata| metadata.remove("resourceVersion"));
         call.fill(&mut new);
         self.insert(call, new, options.dry_run)
     }

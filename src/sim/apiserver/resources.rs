@@ -51,6 +51,24 @@ pub struct Subresource {
 }
 
 impl Resource {
+    /// One of which nothing but its name is known.
+    pub fn named(group: &str, plural: &str) -> Self {
+        Self {
+            group: group.to_owned(),
+            version: String::new(),
+            plural: plural.to_owned(),
+            singular: String::new(),
+            kind: String::new(),
+            list_kind: String::new(),
+            namespaced: true,
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            verbs: Vec::new(),
+            subresources: Vec::new(),
+            custom: false,
+        }
+    }
+
     /// `plural.group`, by which errors name it.
     pub fn qualified(&self) -> String {
         if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }

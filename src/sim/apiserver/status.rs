@@ -29,6 +29,8 @@ pub enum FieldProblem {
     Forbidden,
     /// Its value is none of a list.
     NotSupported,
+    /// It names what is not there.
+    NotFound,
     /// It is there twice.
     Duplicate,
     /// It is longer than may be.
@@ -49,6 +51,7 @@ impl FieldProblem {
             Self::Invalid => "FieldValueInvalid",
             Self::Forbidden => "FieldValueForbidden",
             Self::NotSupported => "FieldValueNotSupported",
+            Self::NotFound => "FieldValueNotFound",
             Self::Duplicate => "FieldValueDuplicate",
             Self::TooLong => "FieldValueTooLong",
             Self::TooMany => "FieldValueTooMany",
@@ -64,6 +67,7 @@ impl FieldProblem {
             Self::Invalid | Self::TypeInvalid => "Invalid value",
             Self::Forbidden => "Forbidden",
             Self::NotSupported => "Unsupported value",
+            Self::NotFound => "Not found",
             Self::Duplicate => "Duplicate value",
             Self::TooLong => "Too long",
             Self::TooMany => "Too many",

@@ -54,6 +54,8 @@ pub struct Watch {
     ends: Timestamp,
     /// A table's columns are told once.
     columns_told: bool,
+    /// What is told instead of all else.
+    failure: Option<Status>,
     over: bool,
 }
 
@@ -76,9 +78,7 @@ impl Watch {
             None | Some("0") => None,
             Some(text) => Some(revision(text).map_err(Status::internal)?),
         };
-        if let Some(from) = from.filter(|from| streamed && *from > store.revision()) {
-            return Err(Status::too_large_version(from, store.revision()));
-        }
+        let unreached = from.filter(|from| streamed && *from > store.revision());
         let starts_whole = streamed || (from.is_none() && query.get("sendInitialEvents").is_none());
         let mut watch = Self {
             resource: resource.clone(),
@@ -91,6 +91,7 @@ impl Watch {
             bookmark: bookmarks.then(|| after(now, BOOKMARK_INTERVAL)),
             ends: after(now, timeout),
             columns_told: false,
+            failure: unreached.map(|from| Status::too_large_version(from, store.revision())),
             over: false,
         };
         if starts_whole {
@@ -106,6 +107,10 @@ impl Watch {
     pub fn next(&mut self, store: &Store, now: Timestamp) -> Frame {
         if self.over {
             return Frame::End;
+        }
+        if let Some(failure) = self.failure.take() {
+            self.over = true;
+            return error_line(&failure);
         }
         if let Some(stored) = self.initial.pop_front() {
             return self.line("ADDED", &stored, now);

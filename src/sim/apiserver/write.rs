@@ -71,6 +71,9 @@ impl ApiServer {
         self.place(call, &mut object)?;
         call.fill(&mut object);
         let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
+        if !meta::text(&object, "resourceVersion").is_empty() {
+            return Err(Status::internal("resourceVersion should not be set on objects to be created"));
+        }
         let mut reply = self.insert(call, object, options.dry_run)?;
         reply.warnings = warnings;
         Ok(Answer::Reply(reply))
@@ -101,7 +104,7 @@ impl ApiServer {
     }
 
     /// Reads the object that a request carries.
-    fn read(
+    pub(super) fn read(
         &self,
         call: &Call<'_>,
         request: &Request,
@@ -161,9 +164,6 @@ impl ApiServer {
 
     /// Makes an object that has its managed fields.
     pub(super) fn insert(&mut self, call: &Call<'_>, mut object: Value, dry_run: bool) -> Result<Reply, Status> {
-        if meta::get(&object, "resourceVersion").is_some() {
-            return Err(Status::internal("resourceVersion should not be set on objects to be created"));
-        }
         if meta::text(&object, "name").is_empty() && !meta::text(&object, "generateName").is_empty() {
             let name = self.ids.name(meta::text(&object, "generateName"));
             meta::set(&mut object, "name", name);
@@ -194,6 +194,7 @@ impl ApiServer {
         if self.store.get(&table, &key).is_some() {
             return Err(Status::already_exists(&call.resource, &name));
         }
+        self.assign_addresses(call, &name, &mut object, None, dry_run)?;
         let stored = if dry_run {
             Stored::transient(&strip(object)).into()
         } else {
@@ -212,7 +213,7 @@ impl ApiServer {
         ownership: Ownership,
     ) -> Result<Reply, Status> {
         let name = meta::text(old, "name").to_owned();
-        check_preconditions(call, old, &new)?;
+        check_preconditions(call, old, &new, matches!(ownership, Ownership::Update))?;
         call.fill(&mut new);
         if matches!(ownership, Ownership::Update) {
             new = managed::update(&self.context(call, &options.manager, &now_text(call.now)), Some(old), new);
@@ -222,7 +223,11 @@ impl ApiServer {
             _ if call.kind.has_status => carry_member(&mut new, old, "status"),
             _ => {}
         }
+        let uid = meta::get(&new, "uid").cloned();
         meta::carry(&mut new, old, &SERVER_METADATA);
+        if let Some(uid) = uid {
+            meta::set(&mut new, "uid", uid);
+        }
         meta::carry(&mut new, old, &["resourceVersion", "generateName"]);
         meta::tidy(&mut new);
         (call.kind.prepare_update)(&mut new, old);
@@ -232,6 +237,7 @@ impl ApiServer {
         call.check(&new, &mut errors);
         (call.kind.validate_update)(&new, old, &mut errors);
         self.refuse(call, &name, &errors)?;
+        self.assign_addresses(call, &name, &mut new, Some(old), options.dry_run)?;
         self.keep(call, old, new, options.dry_run)
     }
 
@@ -270,6 +276,26 @@ impl ApiServer {
             [] => Ok(()),
             errors => Err(Status::invalid(&call.resource.group, &call.resource.kind, name, errors)),
         }
+    }
+
+    /// Gives a Service its addresses and ports.
+    fn assign_addresses(
+        &mut self,
+        call: &Call<'_>,
+        name: &str,
+        object: &mut Value,
+        old: Option<&Value>,
+        dry_run: bool,
+    ) -> Result<(), Status> {
+        if call.resource.qualified() != "services" {
+            return Ok(());
+        }
+        if dry_run {
+            let errors = self.addresses.clone().assign(object, old);
+            return self.refuse(call, name, &errors);
+        }
+        let errors = self.addresses.assign(object, old);
+        self.refuse(call, name, &errors)
     }
 
     /// Nothing is made in a namespace that is not there, or on its way out.
@@ -418,10 +444,11 @@ pub(super) fn check_name(object: &Value, name: &str) -> Result<(), Status> {
 }
 
 /// A revision or a uid that was sent must be those of the object.
-fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status> {
+/// An apply tells a wrong uid as a change of what is immutable.
+fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value, of_update: bool) -> Result<(), Status> {
     let name = meta::text(old, "name");
     let (sent, there) = (meta::text(new, "uid"), meta::text(old, "uid"));
-    if !sent.is_empty() && sent != there {
+    if of_update && !sent.is_empty() && sent != there {
         let key = Key::new(call.address.namespace, name);
         let group = if call.resource.group.is_empty() { String::new() } else { format!("{}/", call.resource.group) };
         let place = format!("/registry/{group}{}/{}", call.resource.plural, key.text());

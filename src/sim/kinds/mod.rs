@@ -1,9 +1,24 @@
 //! What is particular to the built-in kinds: what they default to, what they refuse, which of their parts may change.
 
+mod amount;
+mod apps;
+mod batch;
+mod config;
+mod internal;
+mod pods;
+mod policies;
+pub mod services;
+mod storage;
+mod table;
+mod validate;
+pub(in crate::sim) mod value;
+
 use serde_json::Value;
 
 use super::apiserver::names;
 use super::apiserver::status::FieldError;
+
+pub use table::of;
 
 /// When `metadata.generation` is counted up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +70,7 @@ impl Kind {
         validate: |_, _| {},
         validate_update: |_, _, _| {},
     };
-}
 
-/// The rules of a built-in resource, by its qualified name (`deployments.apps`).
-pub fn of(_resource: &str) -> &'static Kind {
-    &Kind::PLAIN
+    /// The rules of a kind that has a specification, which is counted, and a status.
+    const SPECIFIED: Self = Self { generation: Generation::Spec, has_status: true, ..Self::PLAIN };
 }

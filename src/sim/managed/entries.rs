@@ -1,5 +1,6 @@
 //! `managedFields`, read and written.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -24,8 +25,8 @@ impl Operation {
     }
 }
 
-/// Who wrote. The order is that of the server's own identifiers.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Who wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Writer {
     /// The field manager.
     pub manager: String,
@@ -35,6 +36,28 @@ pub struct Writer {
     pub api_version: Option<String>,
     /// The subresource written; empty: the object itself.
     pub subresource: String,
+}
+
+/// The order of the server's identifiers. They are JSON texts, so a quotation mark ends each part, and a writer of a subresource
+/// comes before one of the object itself.
+impl Ord for Writer {
+    fn cmp(&self, other: &Self) -> Ordering {
+        fn text(a: &str, b: &str) -> Ordering {
+            a.bytes().chain([b'"']).cmp(b.bytes().chain([b'"']))
+        }
+        let version = |writer: &Self| writer.api_version.clone().unwrap_or_default();
+        text(&self.manager, &other.manager)
+            .then(self.operation.cmp(&other.operation))
+            .then_with(|| text(&version(self), &version(other)))
+            .then(self.subresource.is_empty().cmp(&other.subresource.is_empty()))
+            .then_with(|| text(&self.subresource, &other.subresource))
+    }
+}
+
+impl PartialOrd for Writer {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// What one writer owns.

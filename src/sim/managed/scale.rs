@@ -50,7 +50,9 @@ pub fn parent_entries(parent: &Entries, scale: &Entries, api_version: &str, path
     for (writer, entry) in scale.0 {
         if let Some(Some(path)) = paths.get(api_version).filter(|_| entry.fields.has(&replicas().0)) {
             let fields = FieldSet::of([path.clone()]);
-            entries.insert(writer, Entry { api_version: api_version.to_owned(), fields, time: entry.time });
+            // The server looks the time up among those of the object, which has none of a new writer.
+            let time = parent.0.get(&writer).and_then(|entry| entry.time.clone());
+            entries.insert(writer, Entry { api_version: api_version.to_owned(), fields, time });
         }
     }
     Entries(entries)

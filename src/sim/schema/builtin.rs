@@ -116,7 +116,7 @@ impl Reader {
         let mut field = Field {
             id: UNTYPED,
             default: None,
-            required: false,
+            always: false,
             pointer: false,
             patch: Patch::default(),
             values: Vec::new(),
@@ -125,8 +125,8 @@ impl Reader {
         for mark in marks {
             let (word, rest) = mark.split_once(':').unwrap_or((mark, ""));
             match word {
-                "!" => field.required = true,
-                "*" => field.pointer = true,
+                "!" => field.always = true,
+                "?" => field.pointer = true,
                 "atomic" => relation = Some(Relation::Atomic),
                 "granular" => relation = Some(Relation::Granular),
                 "set" => relation = Some(Relation::Set),

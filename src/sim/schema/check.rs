@@ -26,11 +26,11 @@ impl Display for FieldError {
 }
 
 impl Structural {
-    /// What the server finds wrong with an object: types, required fields and value rules first, then items of sets and keyed
-    /// lists that occur twice. Rules in CEL (`x-kubernetes-validations`) are not looked at, nor are formats.
+    /// What the server finds wrong with an object: types, required fields and value rules first, then embedded resources without
+    /// version or kind, and items of sets and keyed lists that occur twice. Rules in CEL (`x-kubernetes-validations`) are not looked at, nor are formats.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut found = check(&self.root, object, "").errors;
-        unique(&self.root, object, "", &mut found);
+        beside(&self.root, object, "", &mut found);
         found
     }
 }
@@ -80,7 +80,7 @@ fn check(node: &Node, value: &Value, path: &str) -> Outcome {
     check_alternatives(&node.rules, value, path, &mut outcome);
     match value {
         Value::String(text) => check_string(&node.rules, text, path, &mut outcome),
-        Value::Number(_) => check_number(&node.rules, value, path, &mut outcome),
+        Value::Number(_) => check_number(node, value, path, &mut outcome),
         Value::Array(items) => check_items(node, items, path, &mut outcome),
         _ => {}
     }
@@ -196,11 +196,17 @@ fn check_string(rules: &Rules, text: &str, path: &str, outcome: &mut Outcome) {
     }
 }
 
-fn check_number(rules: &Rules, value: &Value, path: &str, outcome: &mut Outcome) {
+fn check_number(node: &Node, value: &Value, path: &str, outcome: &mut Outcome) {
     outcome.fits += 2;
     let Some(number) = value.as_f64() else { return };
-    if rules.format == "int32" && value.as_i64().is_some_and(|number| i32::try_from(number).is_err()) {
-        outcome.composite(format!("Checked value must be of type integer with format int32 in {path}"));
+    let rules = &node.rules;
+    let wide = rules.format == "int32" && value.as_i64().is_some_and(|number| i32::try_from(number).is_err());
+    if node.kind == Some(Kind::Integer) && (number.fract() != 0.0 || wide) {
+        let format = match rules.format.as_str() {
+            format @ ("int32" | "int64") => format!("with format {format}"),
+            _ => "(default format)".to_owned(),
+        };
+        outcome.composite(format!("Checked value must be of type integer {format} in {path}"));
     }
     if let Some(factor) = rules.multiple_of.filter(|factor| (number / factor).fract() != 0.0) {
         outcome.invalid(path, value, &format!("{path} in body should be a multiple of {factor}"));
@@ -295,15 +301,18 @@ fn check_members(node: &Node, members: &serde_json::Map<String, Value>, path: &s
     }
 }
 
-/// Items of sets and keyed lists that occur twice; of each, the first repetition is told.
-fn unique(node: &Node, value: &Value, path: &str, found: &mut Vec<FieldError>) {
+/// Embedded resources that aren't any, and items of sets and keyed lists that occur twice; of each, the first repetition is told.
+fn beside(node: &Node, value: &Value, path: &str, found: &mut Vec<FieldError>) {
     match value {
         Value::Object(members) => {
+            if node.embedded {
+                embedded(members, path, found);
+            }
             for (name, value) in members {
                 let dot = if path.is_empty() { "" } else { "." };
                 match (node.properties.get(name), &node.additional) {
-                    (Some(of), _) => unique(of, value, &format!("{path}{dot}{name}"), found),
-                    (None, Additional::Of(of)) => unique(of, value, &format!("{path}[{name}]"), found),
+                    (Some(of), _) => beside(of, value, &format!("{path}{dot}{name}"), found),
+                    (None, Additional::Of(of)) => beside(of, value, &format!("{path}[{name}]"), found),
                     _ => {}
                 }
             }
@@ -316,11 +325,25 @@ fn unique(node: &Node, value: &Value, path: &str, found: &mut Vec<FieldError>) {
             }
             for (at, item) in items.iter().enumerate() {
                 if let Some(of) = &node.items {
-                    unique(of, item, &format!("{path}[{at}]"), found);
+                    beside(of, item, &format!("{path}[{at}]"), found);
                 }
             }
         }
         _ => {}
+    }
+}
+
+fn embedded(members: &serde_json::Map<String, Value>, path: &str, found: &mut Vec<FieldError>) {
+    for name in ["apiVersion", "kind"] {
+        let (reason, message) = match members.get(name) {
+            None => ("FieldValueRequired", "Required value".to_owned()),
+            Some(Value::String(text)) if text.is_empty() => {
+                ("FieldValueInvalid", "Invalid value: \"\": must not be empty".to_owned())
+            }
+            Some(Value::String(_)) => continue,
+            Some(other) => ("FieldValueInvalid", format!("Invalid value: {other}: must be a string")),
+        };
+        found.push(FieldError { reason, field: format!("{path}.{name}"), message });
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map as Members, Value};
 
 use super::structural::{Additional, Kind, Node, Structural};
 use super::{DEDUCED, Definition, Field, Format, Id, ListDefinition, ListKind, MapDefinition, Patch, Scalar, Schema};
-use super::{Schemas, Types, UNTYPED};
+use super::{Schemas, Types, UNTYPED, normal};
 
 /// Fields that every object has, whatever its schema says.
 const META: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -74,6 +74,45 @@ fn step(path: &mut String, name: &str) {
         path.push('.');
     }
     path.push_str(name);
+}
+
+/// Writes whole numbers without a fraction, as the server does.
+pub(super) fn numbers(value: &mut Value) {
+    /// Up to here a floating point number tells all integers apart.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Object(members) => members.values_mut().for_each(numbers),
+        Value::Array(items) => items.iter_mut().for_each(numbers),
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT);
+            if let Some(whole) = float.and_then(|float| format!("{float:.0}").parse::<i64>().ok()) {
+                *value = whole.into();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Writes the metadata of embedded resources as the server does.
+pub(super) fn embedded(node: &Node, value: &mut Value) {
+    if node.embedded {
+        normal::metadata(value);
+    }
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if let Some(of) = of_member(Some(node), name) {
+                    embedded(of, value);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(of) = node.items.as_deref() {
+                items.iter_mut().for_each(|item| embedded(of, item));
+            }
+        }
+        _ => {}
+    }
 }
 
 pub(super) fn default(root: &Node, object: &mut Value) {
@@ -206,7 +245,7 @@ impl Builder {
         let field = |id, default: &Option<Value>| Field {
             id,
             default: default.clone(),
-            required: false,
+            always: false,
             pointer: false,
             patch: Patch::default(),
             values: Vec::new(),

@@ -6,8 +6,8 @@
 mod builtin;
 mod check;
 mod custom;
+mod formats;
 mod normal;
-mod normalize;
 pub mod quantity;
 mod structural;
 
@@ -18,8 +18,8 @@ use serde_json::Value;
 
 pub use builtin::Schemas;
 pub use check::FieldError;
-pub use normal::zero;
-pub use normalize::{FormatError, normalize};
+pub use formats::{FormatError, check_formats};
+pub use normal::{normalize, store, zero};
 pub use structural::{Structural, StructuralError};
 
 /// Place of a type in its [`Types`].
@@ -118,14 +118,28 @@ pub struct Field {
     id: Id,
     /// What it is if it is left out.
     pub default: Option<Value>,
-    /// Whether the server writes it even where nothing was given.
-    pub required: bool,
-    /// Whether the server tells an empty value from one that was not given.
+    /// Whether the server writes it even where nothing was set.
+    pub always: bool,
+    /// Whether the server writes it wherever something was set, even an empty string, zero or an empty list.
     pub pointer: bool,
     /// How strategic merge patches treat it.
     pub patch: Patch,
     /// The strings that it may be; empty: any.
     pub values: Vec<String>,
+}
+
+impl Field {
+    /// Whether it is a struct that is always there.
+    fn is_struct(&self) -> bool {
+        matches!(self.default, Some(Value::Object(_)))
+    }
+}
+
+impl Format {
+    /// Whether the server keeps it as it was sent.
+    fn is_opaque(self) -> bool {
+        matches!(self, Self::Json | Self::Raw)
+    }
 }
 
 /// Types that refer to each other by their place. Those of `base` come first.
@@ -240,6 +254,11 @@ impl<'a> Type<'a> {
     /// The type of a member of a map of this type, whether a declared field or not.
     pub fn member(self, name: &str) -> Option<Self> {
         self.map()?.member(name)
+    }
+
+    /// Whether it is a struct: declared fields and nothing else.
+    pub fn is_struct(self) -> bool {
+        self.scalar().is_none() && self.map().is_some_and(|map| map.elements().is_none())
     }
 
     /// Whether maps of this type have no declared field and take anything.

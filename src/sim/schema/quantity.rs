@@ -1,147 +1,137 @@
-//! Quantities (`100m`, `1.5Gi`, `1e3`): the API server keeps the value and writes it in one form of each family of suffixes.
+//! Quantities: `100m`, `1.5Gi`, `1e3`.
 
-/// Decimal suffixes with their powers of ten.
-const DECIMAL: [(&str, i32); 10] =
-    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
-/// Binary suffixes; each is 1024 times the one before.
-const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-/// Billionths: no quantity is finer.
-const NANO: i128 = 1_000_000_000;
-/// Largest value: quantities stop there.
-const MAX: i128 = i64::MAX as i128 * NANO;
+/// Powers of ten, from which the canonical form takes the largest that leaves a whole number.
+const DECIMAL: [(&str, i32); 9] =
+    [("E", 18), ("P", 15), ("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0), ("m", -3), ("u", -6)];
+/// Powers of 1024.
+const BINARY: [(&str, u32); 6] = [("Ki", 1), ("Mi", 2), ("Gi", 3), ("Ti", 4), ("Pi", 5), ("Ei", 6)];
+/// The finest that is kept; what is finer is rounded up.
+const NANO: i32 = -9;
+/// Most digits that are read.
+const MAX_DIGITS: usize = 40;
 
-/// How a quantity was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
+/// How a quantity was written, which its canonical form keeps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
     Decimal,
-    Binary,
     Exponent,
+    Binary,
 }
 
-/// A quantity in the form in which the server writes it; `None`: it is none.
+/// The form in which the server writes a quantity: no fraction, the largest suffix of its style. `None`: it is none, or larger
+/// than what is kept here.
+#[must_use]
 pub fn canonical(text: &str) -> Option<String> {
-    let (nanos, family) = parse(text.trim())?;
-    Some(match family {
-        Family::Binary if nanos.abs() >= 1024 * NANO && nanos % NANO == 0 => binary(nanos / NANO),
-        Family::Binary | Family::Decimal => decimal(nanos),
-        Family::Exponent => exponent(nanos),
-    })
-}
-
-/// Reads a quantity as billionths. What is finer is rounded away from zero.
-fn parse(text: &str) -> Option<(i128, Family)> {
-    let (negative, rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    let (number, suffix) = split(text)?;
+    let (negative, digits) = match number.as_bytes().first()? {
+        b'-' => (true, number.get(1..)?),
+        b'+' => (false, number.get(1..)?),
+        _ => (false, number),
     };
-    let digits_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-    let (number, suffix) = rest.split_at_checked(digits_end)?;
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all = format!("{whole}{fraction}");
+    if all.is_empty() || all.len() > MAX_DIGITS || !all.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
-    // More digits than any value has would only be rounded.
-    if whole.trim_start_matches('0').len() > 25 {
-        return Some((if negative { -MAX } else { MAX }, family_of(suffix)?.0));
+    let places = i32::try_from(fraction.len()).ok()?;
+    let value: u128 = all.parse().ok()?;
+    let (style, power, factor) = meaning(suffix)?;
+    let nanos = scaled(value.checked_mul(factor)?, power - places)?;
+    if nanos == 0 {
+        return Some("0".to_owned());
     }
-    let (family, base, power) = {
-        let (family, power) = family_of(suffix)?;
-        (family, if family == Family::Binary { 1024_i128 } else { 10 }, power)
-    };
-    let fraction: String = fraction.chars().take(18).collect();
-    let mantissa: i128 = format!("{whole}{fraction}").parse().unwrap_or(0);
-    let mut numerator = mantissa.checked_mul(NANO)?;
-    let mut denominator = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    let factor = base.checked_pow(power.unsigned_abs()).unwrap_or(i128::MAX);
-    if power >= 0 {
-        numerator = numerator.checked_mul(factor).unwrap_or(i128::MAX);
-    } else {
-        denominator = denominator.checked_mul(factor)?;
-    }
-    let rounded = numerator / denominator + i128::from(numerator % denominator != 0);
-    let bounded = rounded.min(MAX);
-    Some((if negative { -bounded } else { bounded }, family))
+    let sign = if negative { "-" } else { "" };
+    Some(format!("{sign}{}", written(nanos, style)))
 }
 
-/// The family of a suffix, and the power of its base.
-fn family_of(suffix: &str) -> Option<(Family, i32)> {
-    if let Some((_, power)) = DECIMAL.iter().find(|(known, _)| *known == suffix) {
-        return Some((Family::Decimal, *power));
-    }
-    if let Some(power) = BINARY.iter().skip(1).position(|known| *known == suffix) {
-        return Some((Family::Binary, i32::try_from(power + 1).ok()?));
-    }
-    let power: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
-    (-30..=30).contains(&power).then_some((Family::Exponent, power))
+fn split(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '+' | '-' | '.')).unwrap_or(text.len());
+    Some((text.get(..end)?, text.get(end..)?))
 }
 
-fn binary(mut value: i128) -> String {
-    let mut suffix = BINARY.iter();
-    let mut last = suffix.next().copied().unwrap_or_default();
-    for next in suffix {
-        if value % 1024 != 0 || value == 0 {
-            break;
+/// The style of a suffix, and the power of ten and the factor that it stands for.
+fn meaning(suffix: &str) -> Option<(Style, i32, u128)> {
+    if let Some((_, power)) = BINARY.iter().find(|(name, _)| *name == suffix) {
+        return Some((Style::Binary, 0, 1024_u128.pow(*power)));
+    }
+    if let Some((_, power)) = DECIMAL.iter().find(|(name, _)| *name == suffix) {
+        return Some((Style::Decimal, *power, 1));
+    }
+    if suffix == "n" {
+        return Some((Style::Decimal, NANO, 1));
+    }
+    let exponent = suffix.strip_prefix(['e', 'E'])?;
+    Some((Style::Exponent, exponent.parse().ok()?, 1))
+}
+
+/// The value times that power of ten, in billionths, rounded up.
+fn scaled(value: u128, power: i32) -> Option<u128> {
+    let places = power - NANO;
+    if places >= 0 {
+        return value.checked_mul(10_u128.checked_pow(places.unsigned_abs())?);
+    }
+    let divisor = 10_u128.checked_pow(places.unsigned_abs());
+    Some(divisor.map_or_else(|| u128::from(value > 0), |divisor| value.div_ceil(divisor)))
+}
+
+fn written(nanos: u128, style: Style) -> String {
+    const ONE: u128 = 1_000_000_000;
+    if style == Style::Binary && nanos.is_multiple_of(ONE) && nanos / ONE >= 1024 {
+        let value = nanos / ONE;
+        let largest = BINARY.iter().rev().find(|(_, power)| value.is_multiple_of(1024_u128.pow(*power)));
+        return match largest {
+            Some((suffix, power)) => format!("{}{suffix}", value / 1024_u128.pow(*power)),
+            None => value.to_string(),
+        };
+    }
+    let units = DECIMAL.iter().copied().chain([("n", NANO)]);
+    for (suffix, power) in units {
+        let unit = 10_u128.pow((power - NANO).unsigned_abs());
+        if nanos.is_multiple_of(unit) {
+            let value = nanos / unit;
+            return match style {
+                Style::Exponent if power != 0 => format!("{value}e{power}"),
+                _ => format!("{value}{suffix}"),
+            };
         }
-        value /= 1024;
-        last = next;
     }
-    format!("{value}{last}")
-}
-
-/// The mantissa and the largest power of a thousand that divides the value.
-fn thousands(nanos: i128) -> (i128, i32) {
-    let (mut value, mut power) = (nanos, -9);
-    while value != 0 && value % 1000 == 0 && power < 18 {
-        value /= 1000;
-        power += 3;
-    }
-    if value == 0 { (0, 0) } else { (value, power) }
-}
-
-fn decimal(nanos: i128) -> String {
-    let (value, power) = thousands(nanos);
-    let suffix = DECIMAL.iter().find(|(_, known)| *known == power).map_or("", |(suffix, _)| suffix);
-    format!("{value}{suffix}")
-}
-
-fn exponent(nanos: i128) -> String {
-    match thousands(nanos) {
-        (value, 0) => value.to_string(),
-        (value, power) => format!("{value}e{power}"),
-    }
+    nanos.to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::canonical;
 
-    /// As kube-apiserver 1.37.2 writes them back.
     #[test]
-    fn quantities_are_written_in_one_form() {
-        for (text, expected) in [
+    fn quantities_are_written_as_the_server_writes_them() {
+        let cases = [
             ("1000m", "1"),
             ("1024Mi", "1Gi"),
-            ("0.1", "100m"),
-            ("100m", "100m"),
+            ("1536Mi", "1536Mi"),
+            ("0.5", "500m"),
             ("1.5Gi", "1536Mi"),
-            ("1500Mi", "1500Mi"),
-            ("1e3", "1e3"),
+            ("100", "100"),
             ("1000", "1k"),
-            ("128974848", "128974848"),
-            ("0.5Mi", "512Ki"),
-            ("512", "512"),
-            ("0", "0"),
-            ("0Gi", "0"),
+            ("1e3", "1e3"),
+            ("1500e-3", "1500e-3"),
             ("1000Ki", "1000Ki"),
-            ("-1500m", "-1500m"),
+            ("1024", "1024"),
+            ("0", "0"),
+            ("0Mi", "0"),
+            ("-1000m", "-1"),
             ("0.0000000001", "1n"),
-            ("1Ei", "1Ei"),
-            ("+2", "2"),
-        ] {
+            ("512", "512"),
+            ("2048Ki", "2Mi"),
+            ("1.0", "1"),
+            (".5Gi", "512Mi"),
+            ("1000000", "1M"),
+            ("0.5Ki", "512"),
+        ];
+        for (text, expected) in cases {
             assert_eq!(canonical(text).as_deref(), Some(expected), "{text}");
         }
-        for wrong in ["", "x", "1.1.1", "1kk", "1 Gi", "1e", "e3"] {
-            assert_eq!(canonical(wrong), None, "{wrong}");
+        for text in ["", "x", "1x", "1.2.3", "Ki", "1e", "--1"] {
+            assert_eq!(canonical(text), None, "{text}");
         }
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{ListKind, custom};
+use super::{ListKind, custom, normal};
 
 /// Deepest nesting of a schema.
-const MAX_DEPTH: usize = 200;
+const MAX_DEPTH: usize = 64;
 
 /// A schema that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,6 +121,14 @@ impl Structural {
     /// Removes what the schema does not know, and returns the paths of what it removed, as `spec.more[0].x`.
     pub fn prune(&self, object: &mut Value) -> Vec<String> {
         custom::prune(&self.root, object)
+    }
+
+    /// Writes numbers, the metadata of the object and that of the resources embedded in it as the server does; an empty list of
+    /// managed fields means nothing here.
+    pub fn normalize(&self, object: &mut Value) {
+        custom::numbers(object);
+        normal::metadata(object);
+        custom::embedded(&self.root, object);
     }
 
     /// Drops each `null` where none is allowed, and fills in the defaults.

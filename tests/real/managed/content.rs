@@ -351,7 +351,7 @@ fn widget_content(rng: &mut StdRng, _: bool) -> Value {
         json!({
             "size": rng.random_range(0..5), "ratio": one_of(rng, &[json!(0.5), json!(2)]),
             "items": items, "ports": ports, "set": set, "numbers": numbers, "plain": [text(rng), text(rng)],
-            "nested": nested.clone(), "solid": nested, "free": {"x": free.clone()}, "any": free, "map": {"k": text(rng), "l": text(rng)},
+            "nested": nested, "solid": nested, "free": {"x": free}, "any": free, "map": {"k": text(rng), "l": text(rng)},
             "either": one_of(rng, &[json!(80), json!("http")]),
             "empty": {}, "when": "2026-01-02T03:04:05Z", "nothing": null,
             "object": {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "inner", "labels": {"x": text(rng)}}, "body": {"y": 1}},

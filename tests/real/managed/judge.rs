@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use driftless::sim::managed::{ApplyError, Context, OneVersion, apply, reset_fields, same_but_for_times, update};
+use driftless::sim::fields::{FieldSet, Path};
+use driftless::sim::managed::{
+    ApplyError, Context, Entries, OneVersion, ScalePaths, apply, parent_entries, reset_fields, same_but_for_times,
+    scale_entries, update,
+};
+use driftless::sim::schema::{Schemas, normalize, store};
 use serde_json::{Value, json};
 
 use super::content::Kind;
@@ -37,7 +42,7 @@ fn context<'a>(
     kind: &'a Kind,
     manager: &'a str,
     subresource: &'a str,
-    reset: &'a driftless::sim::fields::FieldSet,
+    reset: &'a FieldSet,
     now: &'a str,
 ) -> Context<'a> {
     Context {
@@ -67,10 +72,10 @@ pub(super) fn judge_apply(
     let message = answer.body["message"].as_str().unwrap_or_default();
     match (answer.code, mine) {
         (200 | 201, Ok(mine)) => {
-            let mine = completed(kind, mine, subresource, live);
+            compare_forms(kind, &answer.body)?;
             compare_entries(live, &mine, answer)?;
             if kind.plain {
-                compare_objects(&mine, &answer.body)?;
+                compare_objects(&stored(kind, read(kind, mine), subresource, live), &answer.body)?;
             }
             Ok("applied")
         }
@@ -83,13 +88,10 @@ pub(super) fn judge_apply(
             if mine.to_string() == message && causes == theirs { Ok("conflict") } else { Err(format!("mine {mine}")) }
         }
         (500 | 400, Err(ApplyError::Internal(mine) | ApplyError::BadRequest(mine))) => {
-            // Of several errors the server tells them in no order.
-            let lines = |text: &str| {
-                let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-                lines.sort();
-                lines
-            };
-            if lines(&mine) == lines(message) { Ok("refused") } else { Err(format!("mine {mine}")) }
+            // The server goes through maps in no order, and stops at the first unknown field of one.
+            let (mine_said, theirs_said) = (errors(&mine), errors(message));
+            let known = theirs_said.1.iter().all(|error| mine_said.1.contains(error));
+            if mine_said.0 == theirs_said.0 && known { Ok("refused") } else { Err(format!("mine {mine}")) }
         }
         (403 | 422, _) => Ok("invalid"),
         (409, _) if !message.starts_with("Apply failed") => Ok("invalid"),
@@ -97,28 +99,46 @@ pub(super) fn judge_apply(
     }
 }
 
-/// What the server does after the merge.
-fn completed(kind: &Kind, mut mine: Value, subresource: &str, live: Option<&Value>) -> Value {
-    if let Some(structural) = &kind.structural {
-        structural.prune(&mut mine);
-        structural.default(&mut mine);
-    }
-    if kind.status && subresource.is_empty() {
-        match live.and_then(|live| live.get("status")) {
-            Some(status) => mine["status"] = status.clone(),
-            None => drop(mine.as_object_mut().unwrap().remove("status")),
+/// What a message is about, and the errors that it lists.
+fn errors(message: &str) -> (&str, Vec<&str>) {
+    let (about, list) = message.split_once("): ").unwrap_or(("", message));
+    (
+        about,
+        list.strip_prefix("errors:").unwrap_or(list).lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
+    )
+}
+
+/// The object as the server reads it.
+fn read(kind: &Kind, mut object: Value) -> Value {
+    match &kind.structural {
+        Some(structural) => {
+            structural.prune(&mut object);
+            structural.default(&mut object);
+            structural.normalize(&mut object);
         }
+        None => normalize(kind.schema.root(), &mut object),
     }
-    if subresource == "status" {
-        let mut object = live.cloned().unwrap();
-        object["metadata"]["managedFields"] = mine["metadata"]["managedFields"].clone();
-        match mine.get("status") {
-            Some(status) => object["status"] = status.clone(),
-            None => drop(object.as_object_mut().unwrap().remove("status")),
-        }
+    object
+}
+
+/// The object as the server stores it, less what the request can't set.
+fn stored(kind: &Kind, mut object: Value, subresource: &str, live: Option<&Value>) -> Value {
+    if kind.structural.is_none() {
+        store(kind.schema.root(), &mut object);
+    }
+    if !kind.status {
         return object;
     }
-    mine
+    let (mut to, from) = match (subresource, live) {
+        ("status", Some(live)) => (live.clone(), &object),
+        (_, Some(live)) => (object.clone(), live),
+        (_, None) => (object.clone(), &Value::Null),
+    };
+    match from.get("status") {
+        Some(status) => to["status"] = status.clone(),
+        None => drop(to.as_object_mut().unwrap().remove("status")),
+    }
+    to
 }
 
 pub(super) fn judge_update(
@@ -134,12 +154,97 @@ pub(super) fn judge_update(
     }
     let now = now(answer);
     let reset = reset_fields(kind.kind, kind.structural.is_some(), kind.status, subresource);
-    // The defaulted object is in the answer; the managed fields that the request had are not.
+    let new = if kind.plain { read(kind, sent.clone()) } else { defaulted(kind, live, sent, answer) };
+    let mine = update(&context(kind, manager, subresource, &reset, &now), live, new);
+    compare_forms(kind, &answer.body)?;
+    compare_entries(live, &mine, answer)?;
+    if kind.plain {
+        compare_objects(&stored(kind, mine, subresource, live), &answer.body)?;
+    }
+    Ok("updated")
+}
+
+/// A write of the scale of a Deployment, which is an object of its own with what it shows of the ownership.
+pub(super) fn judge_scale(
+    live: &Value,
+    config: &Value,
+    applies: bool,
+    manager: &str,
+    written: &Answer,
+    answer: &Answer,
+) -> Result<&'static str, String> {
+    if written.code >= 300 {
+        return Err(format!("refused: {}", written.body));
+    }
+    let now = now(answer);
+    let paths = ScalePaths::from([("apps/v1".to_owned(), Some(Path::of(&["spec", "replicas"])))]);
+    let parent = Entries::of(live).unwrap();
+    let mut scale = config.clone();
+    scale["metadata"]["uid"] = live["metadata"]["uid"].clone();
+    scale["spec"]["replicas"] = live["spec"]["replicas"].clone();
+    scale_entries(&parent, &paths).put_into(&mut scale);
+    let schema = Schemas::builtin().of("autoscaling", "v1", "Scale").unwrap();
+    normalize(schema.root(), &mut scale);
+    let reset = FieldSet::default();
+    let ctx = Context {
+        schema: &schema,
+        api_version: "autoscaling/v1",
+        kind: "Scale",
+        manager,
+        subresource: "scale",
+        reset: Some(&reset),
+        versions: &OneVersion,
+        now: &now,
+    };
+    let mut scale = if applies {
+        apply(&ctx, Some(&scale), config, true).unwrap()
+    } else {
+        let mut new = scale.clone();
+        new["spec"] = config["spec"].clone();
+        normalize(schema.root(), &mut new);
+        update(&ctx, Some(&scale), new)
+    };
+    normalize(schema.root(), &mut scale);
+    let mut mine = live.clone();
+    parent_entries(&parent, &Entries::of(&scale).unwrap(), "apps/v1", &paths).put_into(&mut mine);
+    compare_entries(Some(live), &mine, answer)?;
+    Ok("scaled")
+}
+
+/// What was sent, with its defaults: the answer, less what the server put into it later.
+fn defaulted(kind: &Kind, live: Option<&Value>, sent: &Value, answer: &Answer) -> Value {
     let mut new = answer.body.clone();
     new["metadata"]["managedFields"] = sent["metadata"]["managedFields"].clone();
-    let mine = update(&context(kind, manager, subresource, &reset, &now), live, new);
-    compare_entries(live, &mine, answer)?;
-    Ok("updated")
+    if kind.kind == "Service" {
+        let spec = new["spec"].as_object_mut().unwrap();
+        for allocated in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+            if live.is_none() {
+                spec.remove(allocated);
+            }
+        }
+        // What the type of the Service no longer allows goes when it is stored.
+        if let Some(policy) = sent["spec"].get("externalTrafficPolicy") {
+            spec.entry("externalTrafficPolicy").or_insert_with(|| policy.clone());
+        }
+    }
+    new
+}
+
+/// What the server answers is written as it writes it.
+fn compare_forms(kind: &Kind, answer: &Value) -> Result<(), String> {
+    let mut mine = answer.clone();
+    match &kind.structural {
+        Some(structural) => {
+            structural.prune(&mut mine);
+            structural.default(&mut mine);
+            structural.normalize(&mut mine);
+        }
+        None => {
+            normalize(kind.schema.root(), &mut mine);
+            store(kind.schema.root(), &mut mine);
+        }
+    }
+    if mine == *answer { Ok(()) } else { Err(format!("written as {mine}")) }
 }
 
 fn compare_entries(live: Option<&Value>, mine: &Value, answer: &Answer) -> Result<(), String> {
@@ -151,7 +256,16 @@ fn compare_entries(live: Option<&Value>, mine: &Value, answer: &Answer) -> Resul
     if mine == theirs || unchanged && same_but_for_times(&mine, &theirs) {
         return Ok(());
     }
-    Err(format!("mine   {mine}\n  theirs {theirs}"))
+    let beside = |these: &Value, others: &Value| {
+        let list = |object: &Value| object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+        let others = list(others);
+        list(these)
+            .into_iter()
+            .filter(|entry| !others.contains(entry))
+            .map(|entry| format!("\n    {entry}"))
+            .collect::<String>()
+    };
+    Err(format!("mine   {}\n  theirs {}", beside(&mine, &theirs), beside(&theirs, &mine)))
 }
 
 fn compare_objects(mine: &Value, theirs: &Value) -> Result<(), String> {

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use content::{Kind, content, identity, merge_into};
-use judge::{Tally, judge_apply, judge_update};
+use judge::{Tally, judge_apply, judge_scale, judge_update};
 use server::{Answer, Server};
 
 /// Writes of one sequence.
@@ -46,7 +46,8 @@ impl Run<'_> {
             50..65 => self.merge_patch(""),
             65..75 => self.json_patch(),
             75..85 => self.put(),
-            85..90 => self.many_updates(),
+            85 | 86 => self.many_updates(),
+            87..90 if self.kind.kind == "Deployment" => self.scale(),
             90..95 if self.kind.status => self.apply("status"),
             95.. if self.kind.status => self.merge_patch("status"),
             _ => self.apply(""),
@@ -97,7 +98,7 @@ impl Run<'_> {
 
     fn update_by_merge(&mut self, patch: &Value, manager: &str, subresource: &str) -> Result<(), String> {
         let mut sent = self.live.clone().unwrap();
-        json_patch::merge(&mut sent, patch);
+        merge(&mut sent, patch);
         let answer = self.server.merge_patch(&self.path(), subresource, patch, manager);
         self.tally.steps += 1;
         let judged = judge_update(self.kind, self.live.as_ref(), &sent, manager, subresource, &answer);
@@ -151,6 +152,26 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Writes the number of replicas through the subresource; its answer is the scale, so the object is read after it.
+    fn scale(&mut self) -> Result<(), String> {
+        let manager = self.pick(&["gamma", "beta", "scaler"]).to_owned();
+        let live = self.live.clone().unwrap();
+        let replicas = self.rng.random_range(0..4);
+        let config = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": self.name, "namespace":
+            self.server.namespace}, "spec": {"replicas": replicas}});
+        let applies = self.rng.random_bool(0.4);
+        let written = if applies {
+            self.server.apply(&self.path(), "scale", &config, &manager, true)
+        } else {
+            self.server.merge_patch(&self.path(), "scale", &json!({"spec": {"replicas": replicas}}), &manager)
+        };
+        self.tally.steps += 1;
+        let mut answer = self.server.get(&self.path());
+        answer.sent = written.sent;
+        let judged = judge_scale(&live, &config, applies, &manager, &written, &answer);
+        self.settle(judged, &answer, || format!("scale by {manager}, apply {applies}: {replicas}"))
+    }
+
     fn settle(
         &mut self,
         judged: Result<&'static str, String>,
@@ -158,7 +179,7 @@ impl Run<'_> {
         request: impl Fn() -> String,
     ) -> Result<(), String> {
         let what = judged.map_err(|difference| {
-            let live = self.live.as_ref().map_or("nothing".to_owned(), Value::to_string);
+            let live = self.live.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
             format!("{}\n  on {live}\n  {difference}\n  answer {}: {}", request(), answer.code, answer.body)
         })?;
         *self.tally.outcomes.entry(what).or_default() += 1;
@@ -166,6 +187,38 @@ impl Run<'_> {
             self.live = Some(answer.body.clone());
         }
         Ok(())
+    }
+}
+
+/// A merge patch as the server does it: of what is put where there was no map before, it drops members that are `null`, those of
+/// maps in lists as well.
+fn merge(object: &mut Value, patch: &Value) {
+    match (object, patch) {
+        (Value::Object(members), Value::Object(patch)) => {
+            for (name, patch) in patch {
+                if patch.is_null() {
+                    members.remove(name);
+                } else {
+                    merge(members.entry(name).or_insert(Value::Null), patch);
+                }
+            }
+        }
+        (object @ Value::Object(_), patch) => *object = patch.clone(),
+        (object, patch) => {
+            *object = patch.clone();
+            drop_nulls(object);
+        }
+    }
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
     }
 }
 

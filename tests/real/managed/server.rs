@@ -60,6 +60,10 @@ impl Server {
         Answer { code, body: serde_json::from_slice(&bytes).unwrap_or_else(|_| text()), sent }
     }
 
+    pub(super) fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, "", &json!(null))
+    }
+
     pub(super) fn create(&self, path: &str, body: &Value, manager: &str) -> Answer {
         self.call("POST", &format!("{path}?fieldManager={manager}"), "application/json", body)
     }

@@ -31,6 +31,8 @@ pub(super) struct Case {
     /// The output that is written down.
     pub(super) output: Option<String>,
     files: BTreeMap<String, Vec<u8>>,
+    /// Targets of symbolic links, by path.
+    links: BTreeMap<String, String>,
 }
 
 impl Case {
@@ -55,7 +57,7 @@ impl Case {
             Some((source, output)) => (format!("{source}\n"), Some(output.to_owned())),
             None => (text, None),
         };
-        let (head, mut files) = sections(&source, &name);
+        let (head, mut files, links) = sections(&source, &name);
         let value = |key: &str| head.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
         for path in value("use").unwrap_or_default().split_whitespace() {
             let last = path.rsplit('/').next().unwrap_or(path);
@@ -71,6 +73,7 @@ impl Case {
             source,
             output,
             files,
+            links,
         }
     }
 
@@ -90,6 +93,9 @@ impl Case {
         for (path, content) in &self.files {
             tree.put(path, EntryKind::File, content.clone());
         }
+        for (path, target) in &self.links {
+            tree.put(path, EntryKind::Link, target.as_str());
+        }
         tree
     }
 
@@ -100,6 +106,11 @@ impl Case {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         }
+        for (path, target) in &self.links {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(target, path).unwrap();
+        }
     }
 
     /// Everything that the program's answer depends on.
@@ -108,6 +119,9 @@ impl Case {
         for (path, content) in &self.files {
             key.extend(format!("{path}\0{}\0", content.len()).into_bytes());
             key.extend(content);
+        }
+        for (path, target) in &self.links {
+            key.extend(format!("{path}\0->{target}\0").into_bytes());
         }
         key
     }
@@ -118,8 +132,8 @@ impl Case {
     }
 }
 
-/// The lines in front of the first file, and the files.
-fn sections(source: &str, name: &str) -> (String, BTreeMap<String, Vec<u8>>) {
+/// The lines in front of the first file, the files and the links.
+fn sections(source: &str, name: &str) -> (String, BTreeMap<String, Vec<u8>>, BTreeMap<String, String>) {
     let mut head = String::new();
     let mut parts: Vec<(&str, &str, String)> = Vec::new();
     for line in source.split_inclusive('\n') {
@@ -133,17 +147,21 @@ fn sections(source: &str, name: &str) -> (String, BTreeMap<String, Vec<u8>>) {
             (None, None) => head.push_str(line),
         }
     }
-    let mut files = BTreeMap::new();
+    let (mut files, mut links) = (BTreeMap::new(), BTreeMap::new());
     for (path, form, content) in parts {
         let content = match form.split_once(' ') {
             None if form.is_empty() => content.into_bytes(),
             None if form == "escaped" => unescape(&content),
+            None if form == "link" => {
+                links.insert(path.to_owned(), content.trim_end().to_owned());
+                continue;
+            }
             Some(("times", count)) => content.repeat(count.parse().unwrap()).into_bytes(),
             _ => panic!("{name}: {path}: unknown form {form:?}"),
         };
         assert!(files.insert(path.to_owned(), content).is_none(), "{name}: {path} is given twice");
     }
-    (head, files)
+    (head, files, links)
 }
 
 fn unescape(text: &str) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 mod case;
 mod conformance;
+mod helm;
 mod hostile;
 mod orders;
 mod ours;

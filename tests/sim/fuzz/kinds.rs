@@ -105,7 +105,10 @@ impl Kind {
             Self::Deployment => vec![
                 ("/spec/replicas", vec![json!(1), json!(5)]),
                 ("/spec/template/spec/containers/0/image", vec![json!("nginx:1"), json!("nginx:2")]),
-                ("/spec/template/spec/containers/0/env/0", vec![json!({"name": "A", "value": "9"}), json!({"name": "Z"})]),
+                (
+                    "/spec/template/spec/containers/0/env/0",
+                    vec![json!({"name": "A", "value": "9"}), json!({"name": "Z"})],
+                ),
                 ("/spec/template/spec/containers/0/env/-", vec![json!({"name": "B", "value": "9"})]),
                 ("/spec/template/spec/containers/0/args", vec![json!(["a"]), json!(["a", "b"])]),
                 ("/spec/template/spec/containers/0/ports", vec![json!([{"containerPort": 80}])]),
@@ -146,7 +149,8 @@ impl Kind {
 fn metadata(rng: &mut Rng) -> Value {
     let mut out = json!({});
     if rng.percent(40) {
-        out["labels"] = some_of(rng, &[("app", &[json!("web"), json!("shop")]), ("tier", &[json!("front"), json!("back")])]);
+        out["labels"] =
+            some_of(rng, &[("app", &[json!("web"), json!("shop")]), ("tier", &[json!("front"), json!("back")])]);
     }
     if rng.percent(20) {
         out["annotations"] = some_of(rng, &[("note", &[json!("x"), json!("y")])]);
@@ -228,15 +232,24 @@ fn deployment(rng: &mut Rng, whole: bool) -> Value {
     if !containers.is_empty() {
         pod["containers"] = containers.into();
     }
-    merge(&mut pod, some_of(
-        rng,
-        &[
-            ("nodeSelector", &[json!({"disk": "ssd"}), json!({"zone": "a"})]),
-            ("tolerations", &[json!([{"key": "a", "operator": "Exists"}]), json!([])]),
-            ("volumes", &[json!([{"name": "v", "emptyDir": {}}]), json!([{"name": "v", "hostPath": {"path": "/x"}}, {"name": "w", "emptyDir": {}}])]),
-            ("terminationGracePeriodSeconds", &[json!(30), json!(5)]),
-        ],
-    ));
+    merge(
+        &mut pod,
+        some_of(
+            rng,
+            &[
+                ("nodeSelector", &[json!({"disk": "ssd"}), json!({"zone": "a"})]),
+                ("tolerations", &[json!([{"key": "a", "operator": "Exists"}]), json!([])]),
+                (
+                    "volumes",
+                    &[
+                        json!([{"name": "v", "emptyDir": {}}]),
+                        json!([{"name": "v", "hostPath": {"path": "/x"}}, {"name": "w", "emptyDir": {}}]),
+                    ],
+                ),
+                ("terminationGracePeriodSeconds", &[json!(30), json!(5)]),
+            ],
+        ),
+    );
     spec["template"] = json!({"spec": pod});
     if whole || rng.percent(50) {
         spec["selector"] = json!({"matchLabels": {"app": "web"}});
@@ -261,8 +274,17 @@ fn container(rng: &mut Rng, name: &str, whole: bool) -> Value {
         rng,
         &[
             ("args", &[json!(["a", "b"]), json!(["b"])]),
-            ("ports", &[json!([{"containerPort": 80}]), json!([{"containerPort": 80, "name": "http"}, {"containerPort": 80, "protocol": "UDP"}])]),
-            ("resources", &[json!({}), json!({"limits": {"cpu": "1000m"}}), json!({"requests": {"cpu": 1, "memory": "1024Mi"}})]),
+            (
+                "ports",
+                &[
+                    json!([{"containerPort": 80}]),
+                    json!([{"containerPort": 80, "name": "http"}, {"containerPort": 80, "protocol": "UDP"}]),
+                ],
+            ),
+            (
+                "resources",
+                &[json!({}), json!({"limits": {"cpu": "1000m"}}), json!({"requests": {"cpu": 1, "memory": "1024Mi"}})],
+            ),
             ("livenessProbe", &[json!({"httpGet": {"path": "/", "port": 80}}), json!({"tcpSocket": {"port": "http"}})]),
             ("securityContext", &[json!({"capabilities": {"drop": ["ALL"]}})]),
         ],
@@ -280,8 +302,22 @@ fn widget(rng: &mut Rng) -> Value {
             ("ratio", &[json!(0.5), json!(2)]),
             ("tags", &[json!(["blue"]), json!(["green", "blue"]), json!(["red"]), json!([])]),
             ("steps", &[json!(["one"]), json!(["one", "two"])]),
-            ("parts", &[json!([{"id": "a"}]), json!([{"id": "b", "text": "2"}, {"id": "a", "text": "1"}]), json!([{"id": "c"}])]),
-            ("pairs", &[json!([{"k": 1, "on": true, "v": "x"}]), json!([{"k": 1, "on": false}, {"k": 1, "on": true}]), json!([{"k": 2}])]),
+            (
+                "parts",
+                &[
+                    json!([{"id": "a"}]),
+                    json!([{"id": "b", "text": "2"}, {"id": "a", "text": "1"}]),
+                    json!([{"id": "c"}]),
+                ],
+            ),
+            (
+                "pairs",
+                &[
+                    json!([{"k": 1, "on": true, "v": "x"}]),
+                    json!([{"k": 1, "on": false}, {"k": 1, "on": true}]),
+                    json!([{"k": 2}]),
+                ],
+            ),
             ("box", &[json!({"w": 1}), json!({"w": 1, "h": 3})]),
             ("none", &[json!({}), json!({"x": "1"}), json!({"y": "2"})]),
         ],

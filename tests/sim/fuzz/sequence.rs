@@ -100,7 +100,8 @@ fn apply(rng: &mut Rng, target: &Target) -> String {
         _ => {}
     }
     if rng.percent(4) {
-        manifest["metadata"]["resourceVersion"] = rng.pick(&["1".to_owned(), format!("{{rv:{}}}", target.memory())]).as_str().into();
+        manifest["metadata"]["resourceVersion"] =
+            rng.pick(&["1".to_owned(), format!("{{rv:{}}}", target.memory())]).as_str().into();
     }
     format!("PATCH {}{query}{force}\nContent-Type: {APPLY}\n\n{manifest}\n", target.path())
 }
@@ -143,11 +144,13 @@ fn strategic_patch(rng: &mut Rng, target: &Target) -> String {
     let query = query(rng);
     let mut patch = partial(rng, target);
     if target.kind == Kind::Deployment && rng.percent(40) {
-        let containers = rng.pick(&[
-            json!([{"name": "web", "$patch": "delete"}]),
-            json!([{"$patch": "replace"}, {"name": "web", "image": "only:1"}]),
-            json!([{"name": "web", "env": [{"name": "A", "$patch": "delete"}, {"name": "D", "value": "4"}]}]),
-        ]).clone();
+        let containers = rng
+            .pick(&[
+                json!([{"name": "web", "$patch": "delete"}]),
+                json!([{"$patch": "replace"}, {"name": "web", "image": "only:1"}]),
+                json!([{"name": "web", "env": [{"name": "A", "$patch": "delete"}, {"name": "D", "value": "4"}]}]),
+            ])
+            .clone();
         patch = json!({"spec": {"template": {"spec": {"containers": containers}}}});
     }
     format!("PATCH {}{query}\nContent-Type: {STRATEGIC}\n\n{patch}\n", target.path())

@@ -154,7 +154,7 @@ fn replacement(random: &mut Random, seen: &Seen<'_>) -> String {
         0 => format!("sourceValue: {}", random.value()),
         _ => format!("source: {{kind: {}, name: {}, fieldPath: '{path}'{options}}}", source.kind, source.name),
     };
-    let (path, options) = match (target.kind, random.below(4)) {
+    let (path, options) = match (target.kind, random.below(5)) {
         ("Deployment" | "StatefulSet", 0) => {
             ("'spec.template.spec.containers.[name=main].image'", "delimiter: ':', index: 0")
         }
@@ -163,6 +163,16 @@ fn replacement(random: &mut Random, seen: &Seen<'_>) -> String {
         ("ConfigMap", 0) => ("metadata.name", "delimiter: '-', index: 1"),
         ("ConfigMap", 1) => (r"'data.config\.json.deep.host', data.b", "create: true"),
         ("ConfigMap", 2) => (r"'data.config\.json.list.*'", "delimiter: '-', index: -1"),
+        ("ConfigMap", 3) => {
+            let path = random.of(&[
+                r"'data.config\.yaml.server.host'",
+                r"'data.config\.yaml.server.made.deep'",
+                r"'data.config\.yaml.other', 'data.config\.yaml.flow.z'",
+                r"'data.config\.yaml.server.names.1'",
+                r"'data.config\.yaml.server.names.*'",
+            ]);
+            (path, random.of(&["create: true", "create: true", "delimiter: '-', index: 3"]))
+        }
         ("Widget", 0) => ("spec.values.made, spec.text", "create: true"),
         ("Widget", 1) => ("'spec.parts.*.name'", "delimiter: 'p', index: 2"),
         _ => ("metadata.annotations.replaced", "create: true"),

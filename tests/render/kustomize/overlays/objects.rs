@@ -120,6 +120,15 @@ fn config_map(random: &mut Random) -> String {
             "  config.json: |\n    {\n      \"deep\": {\"host\": \"<a>\"},\n      \"list\": [\"x-y\", \"\"]\n    }\n",
         ]);
     }
+    if random.chance(30) {
+        text += &format!(
+            "  config.yaml: |\n    server:\n        port: 80\n        host: {}\n        names:\n          - {}\n          - 'b'\n    flow: {{x: [1, {}], y: }}\n\n    other: \"{}\"\n",
+            random.of(&["a", "'a'", "\"a\"", "|-\n          a\n           b"]),
+            random.of(&["plain", "{name: n}", "[x]", "- y"]),
+            random.scalar(),
+            random.of(&["x", "\\t", ""]),
+        );
+    }
     text
 }
 

@@ -1,0 +1,219 @@
+//! Who somebody is, and what they may do: tokens, and role-based access control over the roles and bindings that are kept.
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use serde_json::Value;
+
+use super::ApiServer;
+use super::request::Address;
+use super::resources::Resource;
+use super::status::Status;
+use super::store::Key;
+
+/// The group that may do anything.
+const MASTERS: &str = "system:masters";
+const AUTHENTICATED: &str = "system:authenticated";
+const RBAC: &str = "rbac.authorization.k8s.io";
+/// Paths that everybody may read, and those that everybody may who is known; `*` ends a prefix.
+const PUBLIC: [&str; 5] = ["/healthz", "/livez", "/readyz", "/version", "/version/"];
+const DISCOVERY: [&str; 8] = ["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", "/version", "/version/*"];
+
+/// Somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Name.
+    pub name: String,
+    /// Id.
+    pub uid: String,
+    /// Groups.
+    pub groups: Vec<String>,
+}
+
+impl User {
+    /// Somebody of a name, who is known.
+    pub fn known(name: &str, groups: &[&str]) -> Self {
+        let groups = groups.iter().copied().chain([AUTHENTICATED]).map(str::to_owned).collect();
+        Self { name: name.to_owned(), uid: name.to_owned(), groups }
+    }
+
+    fn anonymous() -> Self {
+        let groups = vec!["system:unauthenticated".to_owned()];
+        Self { name: "system:anonymous".to_owned(), uid: String::new(), groups }
+    }
+}
+
+/// What somebody wants to do.
+#[derive(Clone, Copy, Debug)]
+pub enum Action<'a> {
+    /// Something with a resource.
+    Resource {
+        /// Verb.
+        verb: &'a str,
+        /// Group.
+        group: &'a str,
+        /// Plural name.
+        resource: &'a str,
+        /// Subresource; empty: none.
+        subresource: &'a str,
+        /// Namespace; empty: all, or the resource has none.
+        namespace: &'a str,
+        /// Name; empty: not known.
+        name: &'a str,
+    },
+    /// Something with a path that is no resource.
+    Path {
+        /// Verb: the method in small letters.
+        verb: &'a str,
+        /// Path.
+        path: &'a str,
+    },
+}
+
+impl<'a> Action<'a> {
+    /// What a request to a resource is.
+    pub fn of(verb: &'a str, address: &Address<'a>) -> Self {
+        // A namespace counts as being in itself.
+        let own = address.name.filter(|_| address.plural == "namespaces" && address.group.is_empty());
+        Self::Resource {
+            verb,
+            group: address.group,
+            resource: address.plural,
+            subresource: address.subresource.unwrap_or_default(),
+            namespace: address.namespace.or(own).unwrap_or_default(),
+            name: address.name.unwrap_or_default(),
+        }
+    }
+}
+
+impl ApiServer {
+    /// Who sends a request.
+    pub(super) fn authenticate(&self, headers: &HeaderMap) -> Result<User, Status> {
+        if self.accounts.is_empty() {
+            return Ok(User::known("admin", &[MASTERS]));
+        }
+        let sent = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match sent.and_then(|sent| sent.strip_prefix("Bearer ")) {
+            None => Ok(User::anonymous()),
+            Some(token) => self.user(token).cloned().ok_or_else(Status::unauthorized),
+        }
+    }
+
+    /// Whom a token is of.
+    pub(super) fn user(&self, token: &str) -> Option<&User> {
+        self.accounts.iter().find(|(known, _)| known == token).map(|(_, user)| user)
+    }
+
+    /// Refuses what somebody may not do.
+    pub(super) fn authorize(&self, user: &User, action: Action<'_>) -> Result<(), Status> {
+        if self.allows(user, action).is_some() {
+            return Ok(());
+        }
+        let name = &user.name;
+        match action {
+            Action::Path { verb, path } => {
+                Err(Status::forbidden_path(format!("forbidden: User {name:?} cannot {verb} path {path:?}")))
+            }
+            Action::Resource { verb, group, resource, subresource, namespace, name: object } => {
+                let part = if subresource.is_empty() { String::new() } else { format!("/{subresource}") };
+                let scope = match namespace {
+                    "" => "at the cluster scope".to_owned(),
+                    namespace => format!("in the namespace {namespace:?}"),
+                };
+                let why =
+                    format!("User {name:?} cannot {verb} resource \"{resource}{part}\" in API group {group:?} {scope}");
+                let named = Resource::named(group, resource);
+                Err(Status::forbidden(&named, object, &why))
+            }
+        }
+    }
+
+    /// Why somebody may do something; `None`: they may not.
+    pub(super) fn allows(&self, user: &User, action: Action<'_>) -> Option<String> {
+        if user.groups.iter().any(|group| group == MASTERS) {
+            return Some(String::new());
+        }
+        if let Action::Path { verb: "get" | "head", path } = action {
+            let known = user.groups.iter().any(|group| group == AUTHENTICATED);
+            let fits = |pattern: &str| path_matches(pattern, path);
+            if PUBLIC.iter().any(|pattern| fits(pattern)) || (known && DISCOVERY.iter().any(|pattern| fits(pattern))) {
+                return Some(String::new());
+            }
+        }
+        let mut bindings = self.bindings("clusterrolebindings", None);
+        if let Action::Resource { namespace, .. } = action
+            && !namespace.is_empty()
+        {
+            bindings.extend(self.bindings("rolebindings", Some(namespace)));
+        }
+        bindings.iter().find_map(|(key, binding)| self.binding_allows(user, action, key, binding))
+    }
+
+    fn bindings(&self, plural: &str, namespace: Option<&str>) -> Vec<(Key, Value)> {
+        let listed = self.store.list(&format!("{plural}.{RBAC}"), namespace, None, None).unwrap_or_default();
+        listed.into_iter().map(|(key, stored)| (key.clone(), stored.value())).collect()
+    }
+
+    fn binding_allows(&self, user: &User, action: Action<'_>, key: &Key, binding: &Value) -> Option<String> {
+        let subjects = binding.get("subjects").and_then(Value::as_array)?;
+        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let subject = subjects.iter().find(|subject| {
+            let (kind, name, namespace) = (text(subject, "kind"), text(subject, "name"), text(subject, "namespace"));
+            match kind.as_str() {
+                "User" => name == user.name,
+                "Group" => user.groups.contains(&name),
+                "ServiceAccount" => format!("system:serviceaccount:{namespace}:{name}") == user.name,
+                _ => false,
+            }
+        })?;
+        let reference = binding.get("roleRef")?;
+        let (kind, role) = (text(reference, "kind"), text(reference, "name"));
+        let (table, place) = match kind.as_str() {
+            "ClusterRole" => ("clusterroles", Key::new(None, &role)),
+            _ => ("roles", Key::new(key.namespace(), &role)),
+        };
+        let stored = self.store.get(&format!("{table}.{RBAC}"), &place)?;
+        let rules = stored.value().get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
+        rules.iter().any(|rule| rule_allows(rule, action)).then(|| {
+            let (binding_kind, told) = match key.namespace() {
+                Some(namespace) => ("RoleBinding", format!("{}/{namespace}", key.name())),
+                None => ("ClusterRoleBinding", key.name().to_owned()),
+            };
+            let (to, name) = (text(subject, "kind"), text(subject, "name"));
+            let name = match subject.get("namespace").and_then(Value::as_str) {
+                Some(namespace) => format!("{name}/{namespace}"),
+                None => name,
+            };
+            format!("RBAC: allowed by {binding_kind} {told:?} of {kind} {role:?} to {to} {name:?}")
+        })
+    }
+}
+
+fn path_matches(pattern: &str, path: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => path.starts_with(prefix),
+        None => path == pattern,
+    }
+}
+
+fn rule_allows(rule: &Value, action: Action<'_>) -> bool {
+    let list = |name: &str| -> Vec<&str> {
+        let values = rule.get(name).and_then(Value::as_array);
+        values.into_iter().flatten().filter_map(Value::as_str).collect()
+    };
+    let has = |name: &str, wanted: &str| list(name).iter().any(|known| *known == "*" || *known == wanted);
+    match action {
+        Action::Path { verb, path } => {
+            has("verbs", verb) && list("nonResourceURLs").iter().any(|pattern| path_matches(pattern, path))
+        }
+        Action::Resource { verb, group, resource, subresource, name, .. } => {
+            let whole = if subresource.is_empty() { resource.to_owned() } else { format!("{resource}/{subresource}") };
+            let any = format!("*/{subresource}");
+            let resources = list("resources");
+            let fits = resources
+                .iter()
+                .any(|known| *known == "*" || *known == whole || (!subresource.is_empty() && *known == any));
+            let names = list("resourceNames");
+            has("verbs", verb) && has("apiGroups", group) && fits && (names.is_empty() || names.contains(&name))
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Questions about access that are asked by creating an object: it is answered in its status and never kept.
+
+use serde_json::{Value, json};
+
+use super::access::{Action, User};
+use super::reply::Reply;
+use super::status::Status;
+use super::write::{Options, now_text};
+use super::{Answer, ApiServer, Call, Request};
+use crate::sim::managed;
+
+/// Whom tokens of this server are for.
+const AUDIENCE: &str = "https://kubernetes.default.svc";
+
+impl ApiServer {
+    /// Answers a review; `None`: the resource is none.
+    pub(super) fn review(&self, call: &Call<'_>, request: &Request, user: &User) -> Option<Result<Answer, Status>> {
+        let known = ["authentication.k8s.io", "authorization.k8s.io"].contains(&call.resource.group.as_str());
+        known.then(|| self.reviewed(call, request, user))
+    }
+
+    fn reviewed(&self, call: &Call<'_>, request: &Request, user: &User) -> Result<Answer, Status> {
+        let options = Options::of(call, request, "CreateOptions")?;
+        let (mut object, warnings) = self.read(call, request, options.validation)?;
+        self.place(call, &mut object)?;
+        let now = now_text(call.now);
+        let mut object = managed::update(&self.context(call, &options.manager, &now), None, object);
+        let spec = object.get("spec").cloned().unwrap_or_default();
+        let status = match call.resource.kind.as_str() {
+            "TokenReview" => self.token_review(&spec)?,
+            "SelfSubjectReview" => json!({"userInfo": told(user)}),
+            "SelfSubjectAccessReview" => self.access_review(user, &spec),
+            "SelfSubjectRulesReview" => json!({"resourceRules": [], "nonResourceRules": [], "incomplete": true}),
+            _ => {
+                let text = |name: &str| spec.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let groups = spec.get("groups").and_then(Value::as_array).into_iter().flatten();
+                let groups = groups.filter_map(Value::as_str).map(str::to_owned).collect();
+                self.access_review(&User { name: text("user"), uid: text("uid"), groups }, &spec)
+            }
+        };
+        if let Some(members) = object.as_object_mut() {
+            members.insert("status".to_owned(), status);
+        }
+        Ok(Answer::Reply(Reply { warnings, ..Reply::json(201, &object) }))
+    }
+
+    fn token_review(&self, spec: &Value) -> Result<Value, Status> {
+        let token = spec.get("token").and_then(Value::as_str).unwrap_or_default();
+        if token.is_empty() {
+            return Err(Status::bad_request("token is required for TokenReview in authentication"));
+        }
+        let audiences = spec.get("audiences").and_then(Value::as_array);
+        let for_us = audiences.is_none_or(|list| list.iter().any(|audience| audience == AUDIENCE));
+        Ok(match self.user(token).filter(|_| for_us) {
+            Some(user) => json!({"authenticated": true, "audiences": [AUDIENCE], "user": told(user)}),
+            None => json!({"error": "invalid bearer token", "user": {}}),
+        })
+    }
+
+    fn access_review(&self, user: &User, spec: &Value) -> Value {
+        let text = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let action = if spec.get("nonResourceAttributes").is_some() {
+            Action::Path { verb: text("/nonResourceAttributes/verb"), path: text("/nonResourceAttributes/path") }
+        } else {
+            Action::Resource {
+                verb: text("/resourceAttributes/verb"),
+                group: text("/resourceAttributes/group"),
+                resource: text("/resourceAttributes/resource"),
+                subresource: text("/resourceAttributes/subresource"),
+                namespace: text("/resourceAttributes/namespace"),
+                name: text("/resourceAttributes/name"),
+            }
+        };
+        match self.allows(user, action) {
+            None => json!({"allowed": false}),
+            Some(reason) if reason.is_empty() => json!({"allowed": true}),
+            Some(reason) => json!({"allowed": true, "reason": reason}),
+        }
+    }
+}
+
+fn told(user: &User) -> Value {
+    json!({"username": user.name, "uid": user.uid, "groups": user.groups})
+}
