@@ -6,7 +6,7 @@ mod fields;
 pub(crate) mod fuzz;
 mod kinds;
 mod managed;
-mod model;
+pub(crate) mod model;
 mod normal;
 mod readable;
 mod recordings;

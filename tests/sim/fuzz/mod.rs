@@ -1,7 +1,7 @@
 //! Random sequences of writes, asked of two servers and compared step by step.
 //!
 //! `DRIFTLESS_SEQUENCES=10000` runs that many, `DRIFTLESS_SEQUENCE=17` the one of a seed, `DRIFTLESS_KINDS=ConfigMap,Widget`
-//! with these kinds only.
+//! with these kinds only: `cargo test --test tests real::sim::random`.
 
 mod kinds;
 mod rng;
@@ -99,7 +99,7 @@ fn answers(server: &mut dyn Server, namespace: &str, steps: &[String]) -> Vec<St
 }
 
 /// What the environment asks for: seeds and kinds.
-pub(crate) fn wanted(count: u64) -> (std::ops::RangeInclusive<u64>, Vec<String>) {
+fn wanted(count: u64) -> (std::ops::RangeInclusive<u64>, Vec<String>) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let kinds = std::env::var("DRIFTLESS_KINDS").unwrap_or_default();
     let kinds = kinds.split(',').filter(|kind| !kind.is_empty()).map(str::to_owned).collect();
@@ -110,26 +110,30 @@ pub(crate) fn wanted(count: u64) -> (std::ops::RangeInclusive<u64>, Vec<String>)
     (seeds, kinds)
 }
 
-/// Runs `count` sequences, or what the environment asks for. The text tells of those on which the servers parted; empty if none.
-pub(crate) fn run(left: &mut dyn Server, right: &mut dyn Server, count: u64) -> String {
+/// On how many sequences the servers parted, and a text that tells of some.
+pub(crate) struct Found {
+    pub(crate) parted: usize,
+    pub(crate) told: String,
+}
+
+/// Runs `count` sequences, or what the environment asks for.
+pub(crate) fn run(left: &mut dyn Server, right: &mut dyn Server, count: u64) -> Found {
     let (seeds, kinds) = wanted(count);
     let mut pair = Pair::new(left, right);
-    let (mut out, mut failed) = (String::new(), Vec::new());
+    let (mut told, mut parted) = (String::new(), Vec::new());
     for seed in seeds.clone() {
-        if failed.len() < MAX_TOLD {
-            if let Some(told) = pair.run(seed, &kinds) {
-                out.push_str(&format!("{told}\n"));
-                failed.push(seed);
+        if parted.len() < MAX_TOLD {
+            if let Some(shortest) = pair.run(seed, &kinds) {
+                told.push_str(&format!("{shortest}\n"));
+                parted.push(seed);
             }
         } else if pair.compare(&|namespace| sequence::sequence(seed, namespace, &kinds)).is_some() {
-            failed.push(seed);
+            parted.push(seed);
         }
     }
-    println!("{} of {} sequences were answered alike", seeds.clone().count() - failed.len(), seeds.count());
-    if failed.is_empty() {
-        return String::new();
-    }
-    format!("{out}the servers parted in the sequences {failed:?}; DRIFTLESS_SEQUENCE=N runs one of them again")
+    println!("{} of {} sequences were answered alike", seeds.clone().count() - parted.len(), seeds.count());
+    told.push_str(&format!("they parted in the sequences {parted:?}; DRIFTLESS_SEQUENCE=N runs one of them again"));
+    Found { parted: parted.len(), told }
 }
 
 #[test]
