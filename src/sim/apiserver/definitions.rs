@@ -142,6 +142,7 @@ impl ApiServer {
                 verbs: VERBS.map(str::to_owned).to_vec(),
                 subresources: status.into_iter().chain(scale).collect(),
                 custom: true,
+                definition: version.clone(),
             };
             let known = Version { schema: structural.schema(), structural, definition: version.clone() };
             self.custom.insert((group.clone(), name, plural.clone()), Arc::new(known));

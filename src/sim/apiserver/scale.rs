@@ -33,6 +33,7 @@ static RESOURCE: LazyLock<Resource> = LazyLock::new(|| Resource {
     verbs: Vec::new(),
     subresources: Vec::new(),
     custom: false,
+    definition: Value::Null,
 });
 
 /// Where an object keeps what its scale shows, as JSON pointers.
