@@ -73,19 +73,38 @@ fn analyze(text: &str) -> Analysis {
 }
 
 /// How a scalar is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Style {
     /// Without quotes.
+    #[default]
     Plain,
     SingleQuoted,
     DoubleQuoted,
     /// In a block behind `|`.
     Literal,
+    /// In a block behind `>`.
+    Folded,
 }
 
 /// Whether `text` can stand without quotes, whatever it would be read as then.
 pub(super) fn may_be_plain(text: &str) -> bool {
     analyze(text).plain
+}
+
+/// The style in which the emitter writes a string.
+pub(super) fn style_of(text: &str) -> Style {
+    let analysis = analyze(text);
+    if text.contains('\n') {
+        if analysis.block { Style::Literal } else { Style::DoubleQuoted }
+    } else if needs_quotes(text) {
+        Style::DoubleQuoted
+    } else if analysis.plain {
+        Style::Plain
+    } else if analysis.single_quoted {
+        Style::SingleQuoted
+    } else {
+        Style::DoubleQuoted
+    }
 }
 
 /// Whether kustomize can't read `text` again once it wrote it into a block: behind its indentation, it begins with a tab.
@@ -153,7 +172,7 @@ impl<'t> Emitter<'t> {
             } else if analysis.plain && !quotes {
                 self.plain(text, None);
             } else if analysis.single_quoted && !quotes {
-                self.single_quoted(text, None);
+                self.single_quoted(text, 0, false);
             } else {
                 self.double_quoted(text, None);
             }
@@ -166,21 +185,11 @@ impl<'t> Emitter<'t> {
 
     /// Writes a string in the style that suits it. `indent` is that of the lines behind the first.
     pub(super) fn string(&mut self, text: &str, indent: usize) {
-        let analysis = analyze(text);
-        if text.contains('\n') {
-            if analysis.block {
-                self.literal(text, indent);
-            } else {
-                self.double_quoted(text, Some(indent));
-            }
-        } else if needs_quotes(text) {
-            self.double_quoted(text, Some(indent));
-        } else if analysis.plain {
-            self.plain(text, Some(indent));
-        } else if analysis.single_quoted {
-            self.single_quoted(text, Some(indent));
-        } else {
-            self.double_quoted(text, Some(indent));
+        match style_of(text) {
+            Style::Plain => self.plain(text, Some(indent)),
+            Style::SingleQuoted => self.single_quoted(text, indent, true),
+            Style::Literal => self.literal(text, indent),
+            Style::DoubleQuoted | Style::Folded => self.double_quoted(text, Some(indent)),
         }
     }
 
@@ -195,12 +204,12 @@ impl<'t> Emitter<'t> {
             Style::Plain if analysis.plain && flow_plain => Style::Plain,
             Style::Plain | Style::SingleQuoted => single,
             Style::Literal if !flow && folded::fits_in_a_block(text) && !text.is_empty() => Style::Literal,
-            Style::Literal | Style::DoubleQuoted => Style::DoubleQuoted,
+            Style::Literal | Style::Folded | Style::DoubleQuoted => Style::DoubleQuoted,
         };
         match style {
             Style::Plain => self.plain(text, None),
-            Style::SingleQuoted => self.single_quoted(text, None),
-            Style::DoubleQuoted => self.double_quoted(text, None),
+            Style::SingleQuoted => self.single_quoted(text, indent, false),
+            Style::DoubleQuoted | Style::Folded => self.double_quoted(text, None),
             Style::Literal => self.literal(text, indent),
         }
     }
@@ -234,7 +243,8 @@ impl<'t> Emitter<'t> {
         }
     }
 
-    fn single_quoted(&mut self, text: &str, fold: Option<usize>) {
+    fn single_quoted(&mut self, text: &str, indent: usize, folds: bool) {
+        let fold = folds.then_some(indent);
         self.put('\'');
         let (mut after_space, mut after_break) = (false, false);
         let mut rest = text.char_indices().peekable();
@@ -244,12 +254,16 @@ impl<'t> Emitter<'t> {
                 self.space_or_fold(fold, !after_space && inner);
                 after_space = true;
             } else if is_break(c) {
+                if c == '\n' && !after_break {
+                    // One line break by itself would be read as a space.
+                    self.out.push('\n');
+                }
                 self.out.push(c);
                 self.column = 0;
                 after_break = true;
             } else {
                 if after_break {
-                    self.line(fold.unwrap_or_default());
+                    self.line(indent);
                 }
                 if c == '\'' {
                     self.put('\'');

@@ -2,6 +2,7 @@
 
 use super::decode::settings;
 use super::error::KustomizeError;
+use super::read_scalar::made_style;
 use super::resource::{Gvk, Resource};
 use super::value::{Kind, Map, Plain, Text, Value};
 
@@ -146,7 +147,7 @@ pub(super) fn set_plain(value: &mut Value, text: &str) -> Result<(), String> {
     }
     // What has quotes keeps them, and remains a string.
     let shared = value.shared();
-    *value = if value.is_quoted() { Value::quoted(text) } else { Value::untagged(text) };
+    *value = if value.is_quoted() { value.with_its_quotes(text) } else { Value::untagged(text) };
     value.set_shared(shared);
     Ok(())
 }
@@ -156,7 +157,7 @@ pub(super) fn set_string(value: &mut Value, text: &str) -> Result<(), String> {
     if !value.is_scalar() {
         return Err(format!("a scalar is needed, and {} is there", value.describe()));
     }
-    *value = if value.is_quoted() { Value::quoted(text) } else { Value::str(text) };
+    *value = value.with_its_quotes(text);
     Ok(())
 }
 
@@ -172,8 +173,7 @@ pub(super) fn set_entry(value: &mut Value, key: &str, text: &str, node: u32) -> 
     match map.get_mut(key) {
         Some(there) => there.replace_keeping_quotes(Value::str(text)),
         None => {
-            let mut text = Text::from(text.to_owned());
-            text.quote_if_keyword();
+            let mut text = Text::styled(text, made_style(text));
             text.set_shared(node);
             map.insert(key, Value::Str(text));
         }

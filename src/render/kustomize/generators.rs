@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 
-use super::emit::breaks_block;
+use super::emit::{Style, breaks_block};
 use super::error::KustomizeError;
 use super::hash::content_hash;
 use super::key_values::key_values;
 use super::kustomization::{GeneratorArgs, GeneratorOptions};
 use super::load::Loader;
+use super::read_scalar::made_style;
 use super::resource::{Behavior, Resource, Resources};
 use super::schema::Schema;
 use super::value::{Map, Text, Value};
@@ -36,7 +37,8 @@ pub(super) fn generate(
     let options = args.options.clone().unwrap_or_default();
     for (field, entries) in [("labels", &options.labels), ("annotations", &options.annotations)] {
         if !entries.is_empty() {
-            let entries: Map = entries.iter().map(|(key, text)| (key.as_str(), Value::quoted(text))).collect();
+            let single = |text: &String| Value::Str(Text::styled(text, Style::SingleQuoted));
+            let entries: Map = entries.iter().map(|(key, text)| (key.as_str(), single(text))).collect();
             metadata.insert(field, Value::Map(entries));
         }
     }
@@ -102,14 +104,12 @@ fn content_text(key: &str, text: String) -> Result<Value, KustomizeError> {
             "the text for {key:?} has several lines and begins with a tab, which kustomize can't print; remove the tab"
         )));
     }
-    Ok(if text.contains('\n') { Value::quoted(text) } else { string(&text) })
+    Ok(if text.contains('\n') { Value::Str(Text::styled(text, Style::Literal)) } else { string(&text) })
 }
 
 /// A string that has quotes if it has to.
 fn string(text: &str) -> Value {
-    let mut text = Text::from(text.to_owned());
-    text.quote_if_keyword();
-    Value::Str(text)
+    Value::Str(Text::styled(text, made_style(text)))
 }
 
 /// Base64, over several lines if it is longer than one.
@@ -126,7 +126,7 @@ fn base64_text(bytes: &[u8]) -> Value {
         lines.push('\n');
         rest = tail;
     }
-    Value::quoted(lines)
+    Value::Str(Text::styled(lines, Style::Literal))
 }
 
 /// What becomes of `old` when `new`, whose behavior is to merge or to replace, is generated over it.

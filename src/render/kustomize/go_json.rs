@@ -1,7 +1,7 @@
 //! Values as JSON in the way that Go's `encoding/json` writes them, and values as kustomize has them after a way through
 //! JSON.
 
-use super::value::{Kind, Map, Value};
+use super::value::{Kind, Map, Text, Value};
 use super::{emit, scalar};
 
 /// `value` as JSON: keys ordered, `<`, `>` and `&` escaped, numbers as 64-bit floats.
@@ -150,7 +150,7 @@ fn string(text: &str) -> Result<Value, String> {
         && matches!(bare, Value::Str(_))
         && !scalar::needs_quotes(text)
         && emit::may_be_plain(text);
-    Ok(if plain { bare } else { Value::quoted(text) })
+    Ok(if plain { bare } else { Value::Str(Text::styled(text, emit::style_of(text))) })
 }
 
 /// A float in Go's shortest notation, with an exponent from a million on and below a ten-thousandth.

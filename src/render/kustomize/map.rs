@@ -8,6 +8,8 @@ use super::value::Value;
 pub struct Map {
     entries: Vec<(String, Value)>,
     flow: bool,
+    /// Whether its keys had quotes, or its document comments.
+    decorated: bool,
 }
 
 impl PartialEq for Map {
@@ -21,17 +23,27 @@ impl Eq for Map {}
 impl Map {
     /// A mapping without entries.
     pub const fn new() -> Self {
-        Self { entries: Vec::new(), flow: false }
+        Self { entries: Vec::new(), flow: false, decorated: false }
     }
 
     /// Takes entries whose keys are known to differ. `flow` if they stand in braces, or in anything that does.
     pub(super) const fn from_unique(entries: Vec<(String, Value)>, flow: bool) -> Self {
-        Self { entries, flow }
+        Self { entries, flow, decorated: false }
     }
 
     /// Whether it was read from braces: an empty text that a replacement puts into it gets quotes.
     pub(super) const fn is_flow(&self) -> bool {
         self.flow
+    }
+
+    /// Whether more was written in it than is kept: a key in quotes, or what seems to be a comment, anywhere in its document.
+    pub(super) const fn is_decorated(&self) -> bool {
+        self.decorated
+    }
+
+    /// Notes that more was written in it than is kept.
+    pub(super) const fn decorate(&mut self) {
+        self.decorated = true;
     }
 
     /// Number of entries.

@@ -41,6 +41,7 @@ pub mod overrides;
 mod patches;
 mod pattern;
 pub mod read;
+mod read_scalar;
 pub mod references;
 mod renderer;
 mod replacements;

@@ -5,13 +5,12 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use base64::Engine as _;
 use serde_saphyr::granit_parser::{
-    ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle, Tag,
+    ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle,
 };
 
-use super::value::{Kind, Map, Plain, Value};
-use super::{folded, scalar};
+use super::read_scalar::{scalar_value, seems_commented, settings_scalar};
+use super::value::{Kind, Map, Value};
 
 /// How deep values nest.
 pub const MAX_NESTING: usize = 200;
@@ -160,6 +159,8 @@ struct Reader<'i, 'b> {
     budget: &'b mut Budget,
     /// Whether it reads as go-yaml v2 does.
     lenient: bool,
+    /// Whether it seems to have comments.
+    commented: bool,
     /// Offset of a closing bracket without an opening one, at which the parser gave up.
     bracket: Option<usize>,
 }
@@ -180,7 +181,15 @@ impl<'i, 'b> Reader<'i, 'b> {
         options.block_nesting_limit = MAX_NESTING;
         options.emit_comments = false;
         let parser = Parser::new_from_str_with_options(text, options);
-        Ok(Self { text, parser, anchors: HashMap::new(), budget, lenient: false, bracket: None })
+        Ok(Self {
+            text,
+            parser,
+            anchors: HashMap::new(),
+            budget,
+            lenient: false,
+            commented: seems_commented(text),
+            bracket: None,
+        })
     }
 
     fn next(&mut self) -> Result<(Event<'i>, Span), ReadError> {
@@ -285,7 +294,7 @@ impl<'i, 'b> Reader<'i, 'b> {
     fn entries(&mut self, depth: usize, in_flow: bool) -> Result<Map, ReadError> {
         let mut entries: Vec<(String, Value)> = Vec::new();
         let mut seen: HashSet<String> = HashSet::new();
-        let mut merged = None;
+        let (mut merged, mut quoted) = (None, false);
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::MappingEnd) {
@@ -295,6 +304,7 @@ impl<'i, 'b> Reader<'i, 'b> {
             let error = |reason: &str| ReadError { line, reason: reason.to_owned() };
             let merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = self.node(event, span, depth + 1, in_flow)?;
+            quoted |= key.is_quoted();
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1, in_flow)?;
             if merge {
@@ -324,6 +334,9 @@ impl<'i, 'b> Reader<'i, 'b> {
             entries.push((key, value));
         }
         let mut map = Map::from_unique(entries, in_flow);
+        if quoted || self.commented {
+            map.decorate();
+        }
         if let Some((value, line)) = merged {
             merge(&mut map, value).map_err(|reason| ReadError { line, reason: reason.to_owned() })?;
         }
@@ -381,57 +394,6 @@ fn merge(map: &mut Map, value: Value) -> Result<(), &'static str> {
         map.get_or_insert_with(&key, || value);
     }
     Ok(())
-}
-
-/// A scalar as go-yaml v2 reads it.
-fn settings_scalar(text: String, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, &'static str> {
-    match scalar::old_bool(&text) {
-        Some(value) if tag.is_none() && style == ScalarStyle::Plain => Ok(Value::bool(value)),
-        _ => scalar_value(text, if style == ScalarStyle::Folded { ScalarStyle::Literal } else { style }, tag, false),
-    }
-}
-
-fn scalar_value(text: String, style: ScalarStyle, tag: Option<&Tag>, in_flow: bool) -> Result<Value, &'static str> {
-    let text = if style == ScalarStyle::Folded { folded::written_and_read(text) } else { text };
-    let string = |text| if style == ScalarStyle::Plain { Value::str(text) } else { Value::quoted(text) };
-    let core = match tag {
-        None if style == ScalarStyle::Plain => None,
-        None => return Ok(Value::quoted(text)),
-        Some(tag) => match core_tag(tag) {
-            Some(core) => Some(core),
-            None => return Ok(string(text)),
-        },
-    };
-    let kind = scalar::kind(&text);
-    let plain = |kind| Ok(Value::Plain(Plain::new(&text, kind)));
-    match (core, kind) {
-        (None, Some(Kind::Null)) if text.is_empty() && in_flow => plain(Kind::Empty),
-        // Printed once on its way through kustomize, such a time gets quotes.
-        (None, Some(Kind::Time)) if in_flow && text.contains(':') => Ok(Value::quoted(text)),
-        (None, Some(kind)) => plain(kind),
-        (None, None) | (Some("str"), _) => Ok(string(text)),
-        (Some("null"), Some(Kind::Null)) | (Some("float"), Some(Kind::Int | Kind::Float)) => {
-            plain(kind.unwrap_or(Kind::Null))
-        }
-        (Some("bool"), Some(Kind::Bool)) => plain(Kind::Bool),
-        (Some("int"), Some(Kind::Int)) => plain(Kind::Int),
-        (Some("timestamp"), Some(Kind::Time)) => plain(Kind::Time),
-        (Some("binary"), _) => {
-            let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-            let bytes = base64::engine::general_purpose::STANDARD.decode(text);
-            let bytes = bytes.map_err(|_| "a value with the tag `!!binary` is no base64")?;
-            Ok(Value::str(String::from_utf8_lossy(&bytes)))
-        }
-        _ => Err("a value isn't what its tag says it is"),
-    }
-}
-
-/// The tags of YAML that go-yaml resolves. What has another tag is a string.
-fn core_tag(tag: &Tag) -> Option<&'static str> {
-    const TAGS: [&str; 7] = ["str", "null", "bool", "int", "float", "timestamp", "binary"];
-    let tag = tag.to_string();
-    let name = tag.strip_prefix("!!").or_else(|| tag.strip_prefix("tag:yaml.org,2002:"))?;
-    TAGS.into_iter().find(|tag| *tag == name)
 }
 
 #[cfg(test)]

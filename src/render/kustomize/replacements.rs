@@ -193,7 +193,7 @@ fn part_of(value: &Value, options: &FieldOptions) -> Result<Value, String> {
     let text = value.text().ok_or_else(|| format!("a delimiter needs a scalar, and {} is there", value.describe()))?;
     let part = usize::try_from(options.index).ok().and_then(|index| text.split(&options.delimiter).nth(index));
     let part = part.ok_or_else(|| format!("the value has no part {} between its delimiters", options.index))?;
-    Ok(if value.is_quoted() { Value::quoted(part) } else { Value::str(part) })
+    Ok(value.with_its_quotes(part))
 }
 
 fn write(
@@ -313,8 +313,7 @@ fn overwrite(field: &mut Value, text: &str) -> Result<(), String> {
     }
     let new = Value::plain(text);
     *field = match field {
-        Value::Str(old) if old.is_quoted() => Value::quoted(text),
-        Value::Str(_) => Value::str(text),
+        Value::Str(_) => field.with_its_quotes(text),
         Value::Plain(old) => {
             let kind = scalar::kind(text);
             let fits = match old.kind() {

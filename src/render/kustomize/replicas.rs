@@ -32,6 +32,6 @@ fn set_count(value: &mut Value, count: &str) -> Result<(), String> {
     if !value.is_scalar() {
         return Err(format!("a number is needed, and {} is there", value.describe()));
     }
-    *value = if value.is_quoted() { Value::quoted(count) } else { Value::plain(count) };
+    *value = if value.is_quoted() { value.with_its_quotes(count) } else { Value::plain(count) };
     Ok(())
 }

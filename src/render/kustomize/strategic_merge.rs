@@ -166,6 +166,9 @@ impl<'s> Walk<'s> {
     }
 
     fn fields(self, ours: &mut Map, theirs: &mut Map, node: Option<Node<'s>>) -> Result<(), MergeError> {
+        if theirs.is_decorated() {
+            ours.decorate();
+        }
         let new: Vec<bool> = theirs.keys().map(|key| !ours.contains_key(key)).collect();
         let mut failed = None;
         ours.retain(|key, value| {

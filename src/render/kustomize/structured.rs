@@ -20,13 +20,22 @@ pub(super) fn write(
         return Ok(false);
     }
     let text = text.to_owned();
-    match visit(&mut inner, below, create, set) {
+    let mut replaced = Vec::new();
+    let mut set = |field: &mut Value| {
+        let was_scalar = field.is_scalar();
+        set(field)?;
+        if !was_scalar {
+            replaced.push(std::ptr::from_ref(field));
+        }
+        Ok(())
+    };
+    match visit(&mut inner, below, create, &mut set) {
         Ok(found) if found > 0 => {}
         // Also if a value can't be written: kustomize tries again without the text's content.
         _ => return Ok(false),
     }
     let text = if !text.trim_start().starts_with(['{', '[']) {
-        styled::print(&text, &inner)?
+        styled::print(&text, &inner, &replaced)?
     } else if text.contains('\n') && text.contains("  ") {
         // What has several lines and is indented is printed in that way again.
         to_pretty_json(&inner)?
@@ -34,7 +43,7 @@ pub(super) fn write(
         to_json(&inner)?
     };
     if let Some(field) = lookup_mut(object, above)? {
-        *field = if field.is_quoted() { Value::quoted(text) } else { Value::str(text) };
+        *field = field.with_its_quotes(text);
     }
     Ok(true)
 }

@@ -1,7 +1,8 @@
 //! YAML inside of texts, printed again in the styles that it was written in: quotes, blocks and braces stay, as go-yaml v3
 //! keeps them, while indentation becomes two spaces and empty lines go.
 //!
-//! Comments, anchors, tags and folded blocks are more than is kept here; a text with one of them is refused.
+//! Comments, anchors, tags and folded blocks are more than is kept here; a text with one of them is refused, and so is a
+//! mapping or list put into one whose own styles are not known.
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, StrInput, StructureStyle};
 
@@ -20,13 +21,14 @@ enum Node {
     Map(bool, Vec<(Self, Self)>),
 }
 
-/// `changed` as YAML, in the styles of `text`: the same document before some of its fields were set.
-pub(super) fn print(text: &str, changed: &Value) -> Result<String, String> {
+/// `changed` as YAML, in the styles of `text`: the same document before some of its fields were set. `replaced` are the
+/// addresses of those that were mappings or lists, and have the styles of what took their place.
+pub(super) fn print(text: &str, changed: &Value, replaced: &[*const Value]) -> Result<String, String> {
     let node = Reader::new(text).document().map_err(|what| {
         format!("the text there is YAML with {what}, in which nothing can be replaced; write it without, or as JSON")
     })?;
     let mut out = String::new();
-    let mut writer = Writer { emitter: Emitter::new(&mut out) };
+    let mut writer = Writer { emitter: Emitter::new(&mut out), replaced };
     writer.document(changed, &node)?;
     Ok(out.trim().to_owned())
 }
@@ -111,12 +113,18 @@ impl<'i> Reader<'i> {
     }
 }
 
-/// Prints values in the styles of their nodes. What has no node was made, and has the plain style.
+/// Prints values in the styles of their nodes. What has no node was made, or comes from elsewhere.
 struct Writer<'o> {
     emitter: Emitter<'o>,
+    replaced: &'o [*const Value],
 }
 
 impl Writer<'_> {
+    /// The node that a value still has.
+    fn kept<'n>(&self, value: &Value, node: Option<&'n Node>) -> Option<&'n Node> {
+        node.filter(|_| !self.replaced.iter().any(|replaced| std::ptr::eq(*replaced, value)))
+    }
+
     fn document(&mut self, value: &Value, node: &Node) -> Result<(), String> {
         match (value, node) {
             (Value::Map(map), Node::Map(false, entries)) if !map.is_empty() => self.mapping(map, entries, 0, true),
@@ -154,10 +162,15 @@ impl Writer<'_> {
 
     /// Writes the value behind a key and its colon.
     fn entry(&mut self, value: &Value, node: Option<&Node>, indent: usize) -> Result<(), String> {
+        let node = self.kept(value, node);
         match (value, node) {
             (Value::Map(map), None) if !map.is_empty() && !map.is_flow() => {
                 self.emitter.line(indent + 2);
-                self.mapping(map, &[], indent + 2, true)
+                self.mapping(known(map)?, &[], indent + 2, true)
+            }
+            (Value::Seq(items), None) if is_block(items) => {
+                self.emitter.line(indent);
+                self.sequence(items, &[], indent, true)
             }
             (Value::Map(map), Some(Node::Map(false, nodes))) if !map.is_empty() => {
                 self.emitter.line(indent + 2);
@@ -183,14 +196,18 @@ impl Writer<'_> {
             }
             fresh = false;
             self.emitter.indicator("-");
-            match (item, nodes.get(at)) {
+            match (item, self.kept(item, nodes.get(at))) {
                 (Value::Map(map), Some(Node::Map(false, nodes))) if !map.is_empty() => {
                     self.emitter.space();
                     self.mapping(map, nodes, indent + 2, true)?;
                 }
                 (Value::Map(map), None) if !map.is_empty() && !map.is_flow() => {
                     self.emitter.space();
-                    self.mapping(map, &[], indent + 2, true)?;
+                    self.mapping(known(map)?, &[], indent + 2, true)?;
+                }
+                (Value::Seq(items), None) if is_block(items) => {
+                    self.emitter.space();
+                    self.sequence(items, &[], indent + 2, true)?;
                 }
                 (Value::Seq(items), Some(Node::Seq(false, nodes))) if !items.is_empty() => {
                     self.emitter.space();
@@ -209,29 +226,34 @@ impl Writer<'_> {
 
     /// Writes what stands on the line that it begins on: a scalar, or a collection in brackets.
     fn inline(&mut self, value: &Value, node: Option<&Node>, indent: usize, flow: bool) -> Result<(), String> {
+        let node = self.kept(value, node);
         match (value, node) {
-            (Value::Map(map), Some(Node::Map(_, nodes))) => {
+            (Value::Map(map), Some(Node::Map(..)) | None) => {
+                let nodes = match node {
+                    Some(Node::Map(_, nodes)) => nodes.as_slice(),
+                    _ => known(map).map(|_| [].as_slice())?,
+                };
                 self.emitter.indicator("{");
                 for (at, (key, value)) in map.iter().enumerate() {
                     self.emitter.indicator(if at > 0 { ", " } else { "" });
                     let node = nodes.get(at);
                     self.flow_key(key, node.map(|(key, _)| key))?;
                     self.emitter.indicator(": ");
-                    self.inline(value, node.map(|(_, value)| value), indent, true)?;
+                    self.inline(value, node.map(|(_, value)| value), indent + 2, true)?;
                 }
                 self.emitter.indicator("}");
             }
-            (Value::Seq(items), Some(Node::Seq(_, nodes))) => {
+            (Value::Seq(items), None) if !flow && !items.is_empty() => return Err(UNKNOWN.to_owned()),
+            (Value::Seq(items), Some(Node::Seq(..)) | None) => {
+                let nodes = if let Some(Node::Seq(_, nodes)) = node { nodes.as_slice() } else { &[] };
                 self.emitter.indicator("[");
                 for (at, item) in items.iter().enumerate() {
                     self.emitter.indicator(if at > 0 { ", " } else { "" });
-                    self.inline(item, nodes.get(at), indent, true)?;
+                    self.inline(item, nodes.get(at), indent + 2, true)?;
                 }
                 self.emitter.indicator("]");
             }
-            (Value::Map(_) | Value::Seq(_), _) => {
-                return Err("only scalars can be put into the YAML that the text there is; write it as JSON".to_owned());
-            }
+            (Value::Map(_) | Value::Seq(_), Some(_)) => return Err(UNKNOWN.to_owned()),
             (scalar, node) => return self.scalar(scalar, node, indent, flow),
         }
         Ok(())
@@ -253,17 +275,39 @@ impl Writer<'_> {
                 let forced = *style == Style::Plain && was_string && scalar::kind(text).is_some();
                 if forced && !value.is_untagged() { Style::DoubleQuoted } else { *style }
             }
-            _ if value.is_quoted() => {
+            Some(_) if value.is_quoted() => {
                 return Err("a text with quotes can't take the place of a list or mapping".to_owned());
             }
-            _ => Style::Plain,
+            _ => {
+                let forced = !value.is_quoted() && !value.is_untagged() && matches!(value, Value::Str(_));
+                if forced && scalar::kind(text).is_some() { Style::DoubleQuoted } else { value.style() }
+            }
         };
-        if style == Style::Plain && text == "<<" || style == Style::SingleQuoted && text.contains('\n') {
+        if style == Style::Plain && text == "<<" || style == Style::Folded && !flow {
             return Err("the text can't be put into the YAML there; write that as JSON".to_owned());
         }
         self.emitter.styled(text, style, indent, flow);
         Ok(())
     }
+}
+
+/// Why a mapping or a list can't be printed.
+const UNKNOWN: &str = "a list or mapping can't be put into the YAML that the text there is in the styles that it has; \
+                       write the text as JSON";
+
+/// A mapping from elsewhere, if nothing that is not known would be printed of it.
+fn known(map: &Map) -> Result<&Map, String> {
+    if map.is_decorated() {
+        return Err("the mapping that is put into the YAML there has comments or keys in quotes, which are not kept; \
+                    remove those, or write the text as JSON"
+            .to_owned());
+    }
+    Ok(map)
+}
+
+/// Whether a list from elsewhere stands on lines of its own, as far as that is known: by the mappings in it.
+fn is_block(items: &[Value]) -> bool {
+    items.iter().any(|item| matches!(item, Value::Map(map) if !map.is_empty() && !map.is_flow()))
 }
 
 /// Whether nothing is written for a value in a block.
@@ -280,7 +324,7 @@ mod tests {
     fn set(text: &str, new: Value) -> Result<String, String> {
         let mut value = read::document(text).unwrap().unwrap();
         value.as_map_mut().unwrap().insert("a", new);
-        print(text, &value)
+        print(text, &value, &[])
     }
 
     #[test]
@@ -308,7 +352,7 @@ mod tests {
             let error = set(text, Value::str("new")).unwrap_err();
             assert!(error.contains(what), "{text:?}: {error}");
         }
-        assert!(set("a: 'b'\n", Value::quoted("c\nd")).is_err());
+        assert!(set("a: >-\n  b\n", Value::quoted("c\nd")).is_err());
         assert!(set("a: b\n", Value::str("<<")).is_err());
         assert!(set("a: b\n", Value::Seq(vec![Value::str("c")])).is_err());
         assert!(set("a: [b]\n", Value::quoted("c")).is_err());

@@ -2,6 +2,7 @@
 //! kustomize drops, but the text of unquoted scalars, which it copies into names, annotations and patches, and which
 //! strings had quotes: what is written over such a string becomes a string itself.
 
+use super::emit::Style;
 use super::scalar;
 
 pub use super::map::Map;
@@ -54,7 +55,7 @@ impl Plain {
 #[derive(Clone, Debug, Default)]
 pub struct Text {
     text: Box<str>,
-    quoted: bool,
+    style: Style,
     /// The node that it belongs to with others of its object (see `shared.rs`); 0 if it is one by itself.
     shared: u32,
     untagged: bool,
@@ -73,18 +74,30 @@ impl Text {
 
     /// A string that stands in quotes, or in a block.
     pub fn quoted(text: impl Into<String>) -> Self {
-        Self { text: text.into().into(), quoted: true, shared: 0, untagged: false }
+        Self::styled(text, Style::DoubleQuoted)
+    }
+
+    /// A string that is written in this way.
+    pub(super) fn styled(text: impl Into<String>, style: Style) -> Self {
+        Self { text: text.into().into(), style, shared: 0, untagged: false }
+    }
+
+    /// How it is written, where that can be.
+    pub(super) const fn style(&self) -> Style {
+        self.style
     }
 
     /// Whether it stands in quotes, or in a block.
     pub const fn is_quoted(&self) -> bool {
-        self.quoted
+        !matches!(self.style, Style::Plain)
     }
 
     /// Gives it quotes if go-yaml v2 would not read it as a string without them.
     pub(super) fn quote_if_keyword(&mut self) {
-        self.quoted = self.quoted || (!self.text.is_empty() && scalar::needs_quotes(&self.text));
-        self.untagged &= !self.quoted;
+        if !self.is_quoted() && !self.text.is_empty() && scalar::needs_quotes(&self.text) {
+            self.style = Style::DoubleQuoted;
+        }
+        self.untagged &= !self.is_quoted();
     }
 }
 
@@ -113,7 +126,7 @@ impl Eq for Text {}
 impl From<String> for Text {
     /// A string without quotes.
     fn from(text: String) -> Self {
-        Self { text: text.into(), quoted: false, shared: 0, untagged: false }
+        Self::styled(text, Style::Plain)
     }
 }
 
@@ -203,16 +216,29 @@ impl Value {
         matches!(self, Self::Str(text) if text.is_quoted())
     }
 
+    /// How it is written, where that can be.
+    pub(super) const fn style(&self) -> Style {
+        match self {
+            Self::Str(text) => text.style(),
+            _ => Style::Plain,
+        }
+    }
+
+    /// A string in the quotes that this one has, if any.
+    pub(super) fn with_its_quotes(&self, text: impl Into<String>) -> Self {
+        Self::Str(Text::styled(text, self.style()))
+    }
+
     /// Replaces it by `value`, which gets the quotes that this one has, or loses its own: a scalar that is written over a
     /// string in quotes becomes a string.
     pub fn replace_keeping_quotes(&mut self, value: Self) {
         let shared = self.shared();
         *self = match value {
             Self::Str(text) => {
-                Self::Str(Text { text: text.text, quoted: self.is_quoted(), shared, untagged: text.untagged })
+                Self::Str(Text { text: text.text, style: self.style(), shared, untagged: text.untagged })
             }
             Self::Plain(plain) if self.is_quoted() => {
-                Self::Str(Text { text: plain.text, quoted: true, shared, untagged: false })
+                Self::Str(Text { text: plain.text, style: self.style(), shared, untagged: false })
             }
             other => other,
         };
@@ -221,7 +247,7 @@ impl Value {
     /// Writes `text` over it as kustomize sets names: the quotes stay, and what has none is read again, so that it may
     /// become a number.
     pub fn write_over(&mut self, text: &str) {
-        *self = if self.is_quoted() { Self::quoted(text) } else { Self::untagged(text) };
+        *self = if self.is_quoted() { self.with_its_quotes(text) } else { Self::untagged(text) };
     }
 
     /// Whether it is null.

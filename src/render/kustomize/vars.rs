@@ -113,32 +113,27 @@ fn index_behind(step: Step) -> Vec<Step> {
 /// Writes variables into a string, the strings of a mapping, or those of a list that has nothing else.
 fn expand_value(value: &mut Value, contents: &BTreeMap<&str, Content>) -> Result<(), String> {
     match value {
-        Value::Str(text) => {
-            let new = expand(text, contents);
-            value.put(new);
-        }
-        Value::Map(map) => map.iter_mut().for_each(|(_, value)| {
-            if let Value::Str(text) = value {
-                let new = expand(text, contents);
-                value.put(new);
-            }
-        }),
+        Value::Map(map) => map.iter_mut().for_each(|(_, value)| _ = expand_scalar(value, contents)),
         Value::Seq(items) => {
             for item in items {
-                match item {
-                    Value::Str(text) => {
-                        let new = expand(text, contents);
-                        item.put(new);
-                    }
-                    other => {
-                        return Err(format!("an element of the list is {}, and a string is needed", other.describe()));
-                    }
+                if !expand_scalar(item, contents) {
+                    return Err(format!("an element of the list is {}, and a string is needed", item.describe()));
                 }
             }
         }
-        Value::Plain(_) => {}
+        scalar => _ = expand_scalar(scalar, contents),
     }
     Ok(())
+}
+
+/// Writes variables into a string, or into a scalar of no type, which becomes a string by that. `false` for anything else.
+fn expand_scalar(value: &mut Value, contents: &BTreeMap<&str, Content>) -> bool {
+    if !matches!(value, Value::Str(_)) && !value.is_untagged() {
+        return false;
+    }
+    let new = expand(value.text().unwrap_or_default(), contents);
+    value.put(new);
+    true
 }
 
 /// `text` with the values of the variables. One that is all of the text keeps the type of its value. `$$` stands for `$`.

@@ -158,6 +158,44 @@ fn nothing_leaves_the_other_repository() {
 }
 
 #[test]
+fn links_are_followed_within_the_other_repository() {
+    let one = id('1');
+    let tree = main(&format!("resources: [{URL}/one//base?ref={one}]")).with("base/mine.yaml", &config_map("mine"));
+    let linked = |links: &[(&str, &str)]| {
+        let mut other = MemoryTree::of([
+            ("base/kustomization.yaml", "resources: [a.yaml, folder]\n"),
+            ("base/files/real.yaml", config_map("file").as_str()),
+            ("above.yaml", config_map("above").as_str()),
+            ("more/kustomization.yaml", "resources: [b.yaml]\n"),
+            ("more/b.yaml", config_map("folder").as_str()),
+        ]);
+        for (path, target) in [&[("base/a.yaml", "link.yaml"), ("base/folder", "../more")], links].concat() {
+            other.put(path, EntryKind::Link, target);
+        }
+        [(format!("one?ref={one}"), other)]
+    };
+    // Through a second link, and a folder that is one.
+    let links = [("base/link.yaml", "here/real.yaml"), ("base/here", "./files")];
+    let (rendering, _) = with(&tree, &linked(&links), &settings(URL)).unwrap();
+    assert_eq!(names(&rendering), ["x-file", "x-folder"]);
+
+    let refused = [
+        ("../above.yaml", "is not in or below"),
+        ("../../base/mine.yaml", "a symbolic link"),
+        ("/above.yaml", "a symbolic link"),
+        ("a.yaml", "go in a circle"),
+        ("mine.yaml", "is neither a file nor"),
+    ];
+    for (target, reason) in refused {
+        for load_restriction in [LoadRestriction::RootOnly, LoadRestriction::None] {
+            let options = RenderOptions { load_restriction, ..settings(URL) };
+            let failure = with(&tree, &linked(&[("base/link.yaml", target)]), &options).unwrap_err();
+            assert_failure(&failure, RenderFailureReason::Content, &[&format!("{URL}/one?ref={one}/base/"), reason]);
+        }
+    }
+}
+
+#[test]
 fn cycles_and_long_chains_end() {
     // No real commit can name itself; a tree in memory can.
     let (one, two) = (id('1'), id('2'));
