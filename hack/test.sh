@@ -52,6 +52,7 @@ hack/tools/build.sh krusty
 
 step "tables"
 hack/tools/schema.sh --check
+hack/schema/types.sh --check
 
 step "tests"
 log=$(mktemp)

@@ -191,6 +191,9 @@ fn response(reply: Reply) -> Response<Body> {
         CONTENT_TYPE,
         HeaderValue::try_from(reply.content_type).unwrap_or(HeaderValue::from_static("text/plain")),
     );
+    if let Some(seconds) = reply.retry_after {
+        headers.insert(http::header::RETRY_AFTER, seconds.into());
+    }
     for warning in reply.warnings {
         let told = format!("299 - \"{}\"", warning.replace('\\', "\\\\").replace('"', "\\\""));
         headers.extend(HeaderValue::try_from(told).map(|value| (WARNING, value)));

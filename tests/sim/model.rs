@@ -51,6 +51,9 @@ fn response(reply: &driftless::sim::apiserver::reply::Reply) -> Response<Vec<u8>
     for warning in &reply.warnings {
         builder = builder.header("warning", format!("299 - {warning:?}"));
     }
+    if let Some(seconds) = reply.retry_after {
+        builder = builder.header("retry-after", seconds);
+    }
     builder.body(reply.bytes().to_vec()).unwrap()
 }
 

@@ -119,6 +119,9 @@ const PLAIN: &[BuiltIn] = &[NAME, CREATED];
 
 /// The columns of a resource that is built in.
 pub fn of(resource: &Resource) -> Vec<Column> {
+    if resource.custom {
+        return of_definition(&resource.definition);
+    }
     columns(&resource.qualified()).iter().copied().map(Column::from).collect()
 }
 

@@ -123,7 +123,10 @@ fn unfit(resource: &Resource, why: &str) -> Status {
 }
 
 fn unrecognized(resource: &Resource, why: &str, body: &[u8]) -> Status {
-    let hex: String = body.iter().take(1024).map(|byte| format!("{byte:02x}")).collect();
+    let hex = match body {
+        [] => "<empty>".to_owned(),
+        body => body.iter().take(1024).map(|byte| format!("{byte:02x}")).collect(),
+    };
     let unknown = format!("the object provided is unrecognized (must be of type {})", resource.kind);
     Status::bad_request(format!("{unknown}: couldn't get version/kind; json parse error: {why} ({hex})"))
 }

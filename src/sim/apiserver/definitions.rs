@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::ApiServer;
 use super::meta;
+use super::options::Options;
 use super::request::{Address, Query};
 use super::resources::{Resource, Subresource};
 use super::status::FieldError;
@@ -105,7 +106,7 @@ impl ApiServer {
             subresource: Some("status"),
         };
         let call = self.call(resource.clone(), address, Query::default(), now);
-        self.change(&call, &super::write::Options::internal(MANAGER), &definition, new, Ownership::Update).is_ok()
+        self.change(&call, &Options::internal(MANAGER), &definition, new, Ownership::Update).is_ok()
     }
 
     /// Serves what a definition defines.
@@ -141,6 +142,7 @@ impl ApiServer {
                 verbs: VERBS.map(str::to_owned).to_vec(),
                 subresources: status.into_iter().chain(scale).collect(),
                 custom: true,
+                definition: version.clone(),
             };
             let known = Version { schema: structural.schema(), structural, definition: version.clone() };
             self.custom.insert((group.clone(), name, plural.clone()), Arc::new(known));

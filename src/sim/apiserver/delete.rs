@@ -203,6 +203,17 @@ fn check_preconditions(call: &Call<'_>, object: &Value, options: &Options) -> Re
         Err(status)
     };
     let (uid, revision) = (meta::text(object, "uid"), meta::text(object, "resourceVersion"));
+    if call.resource.qualified() == "namespaces" {
+        let told = |what: &str, sent: &str, there: &str| {
+            let why = format!("Precondition failed: {what} in precondition: {sent}, {what} in object meta: {there}");
+            Err(Status::conflict(&call.resource, name, &why))
+        };
+        return match (&options.uid, &options.revision) {
+            (Some(sent), _) if sent != uid => told("UID", sent, uid),
+            (_, Some(sent)) if sent != revision => told("ResourceVersion", sent, revision),
+            _ => Ok(()),
+        };
+    }
     if let Some(sent) = options.uid.as_deref().filter(|sent| *sent != uid) {
         return refused(format!(
             "the UID in the precondition ({sent}) does not match the UID in record ({uid}). The object might have been \

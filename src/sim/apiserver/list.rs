@@ -113,6 +113,10 @@ pub fn list(
             metadata.insert("remainingItemCount".to_owned(), remaining.into());
         }
     }
+    if let (None, true, Some(metadata)) = (&page.next, resource.custom, metadata.as_object_mut()) {
+        // Lists of custom resources say that they do not go on.
+        metadata.insert("continue".to_owned(), "".into());
+    }
     let opened = |kind: &str, api_version: &str| -> Bytes {
         format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#).into()
     };

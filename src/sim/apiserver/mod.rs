@@ -2,6 +2,7 @@
 //! number: `now` comes with each request, and names and ids from a generator that was given a seed.
 
 pub mod access;
+mod checks;
 pub mod columns;
 pub mod decode;
 mod definitions;
@@ -14,6 +15,7 @@ pub mod lifecycle;
 pub mod list;
 pub mod meta;
 pub mod names;
+mod options;
 mod patch;
 pub mod reply;
 pub mod request;
@@ -132,15 +134,15 @@ impl ApiServer {
             accounts,
             addresses: Addresses::default(),
         };
+        let accounts = std::mem::take(&mut server.accounts);
         for name in NAMESPACES {
-            let mut namespace = json!({"metadata": {
-                "name": name, "uid": server.ids.uid(), "creationTimestamp": write::now_text(now),
-            }});
-            let kind = kinds::of("namespaces");
-            (kind.defaults)(&mut namespace);
-            (kind.prepare_create)(&mut namespace);
-            server.store.put("namespaces", &Key::new(None, name), namespace, now);
+            let namespace = json!({"metadata": {"name": name}}).to_string();
+            let path = "/api/v1/namespaces?fieldManager=kube-apiserver";
+            if let Ok(request) = http::Request::builder().method(Method::POST).uri(path).body(namespace.into()) {
+                server.handle(&request, now);
+            }
         }
+        server.accounts = accounts;
         server
     }
 
@@ -189,7 +191,7 @@ impl ApiServer {
         user: &User,
         now: Timestamp,
     ) -> Result<Answer, Status> {
-        let query = Query::parse(request.uri().query().unwrap_or_default());
+        let query = Query::of(request.uri().path(), request.uri().query().unwrap_or_default());
         let verb = verb(request.method(), &address, &query);
         self.authorize(user, Action::of(verb, &address))?;
         let Some(resource) = self.resources.get(address.group, address.version, address.plural).cloned() else {

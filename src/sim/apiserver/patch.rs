@@ -3,14 +3,16 @@
 use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
+use super::checks::check_name;
 use super::decode;
 use super::meta;
+use super::options::Options;
 use super::request::FieldValidation;
 use super::status::{FieldError, Status};
-use super::write::{Options, Ownership, check_name, now_text};
+use super::write::{Ownership, now_text};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed::{self, ApplyError};
-use crate::sim::patch::strategic;
+use crate::sim::patch::{JsonPatchError, json, strategic};
 use crate::sim::schema::{Schema, check_formats, normalize};
 
 /// Kind of the options of a patch.
@@ -68,7 +70,8 @@ impl ApiServer {
         let patched = patched(call.schema.as_ref(), patch_type, &old, request.body())?;
         // A JSON value can always be written.
         let body = serde_json::to_vec(&patched).unwrap_or_default();
-        let (mut new, warnings) = self.read_json(call, &body, options.validation)?;
+        let read = self.read_json(call, &body, options.validation);
+        let (mut new, warnings) = read.map_err(|status| unfit(call, key.name(), &patched, status))?;
         check_name(&new, key.name())?;
         self.place(call, &mut new)?;
         let mut reply = self.change(call, &options, &old, new, Ownership::Update)?;
@@ -132,25 +135,58 @@ pub(super) fn patched(
     old: &Value,
     body: &[u8],
 ) -> Result<Value, Status> {
-    let unreadable = |error: serde_json::Error| Status::bad_request(format!("error decoding patch: {error}"));
+    let unreadable = |_| Status::bad_request("invalid JSON patch");
     let mut new = old.clone();
     match patch_type {
         PatchType::Json => {
-            let patch: json_patch::Patch = serde_json::from_slice(body).map_err(unreadable)?;
-            json_patch::patch(&mut new, &patch).map_err(|_| Status::patch_rejected())?;
+            let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
+            new = json(&new, &patch).map_err(|error| match error {
+                JsonPatchError::NoList => {
+                    let what = decode::noun(&patch);
+                    let why = format!("json: cannot unmarshal {what} into Go value of type []handlers.jsonPatchOp");
+                    Status::bad_request(format!("error decoding patch: {why}"))
+                }
+                JsonPatchError::TooMany(_) => Status::too_large(error.to_string()),
+                JsonPatchError::Unfit => Status::patch_rejected(),
+            })?;
         }
         PatchType::Merge => {
             let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
+            check_map(&patch)?;
             json_patch::merge(&mut new, &patch);
         }
         PatchType::Strategic => {
             let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
+            check_map(&patch)?;
             let schema = schema.ok_or_else(Status::unsupported_patch)?;
             new = strategic(schema.root(), &new, &patch).map_err(|error| Status::bad_request(error.to_string()))?;
         }
         PatchType::Apply => {}
     }
     Ok(new)
+}
+
+fn check_map(patch: &Value) -> Result<(), Status> {
+    if patch.is_object() {
+        return Ok(());
+    }
+    let why = format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", decode::noun(patch));
+    Err(Status::bad_request(format!("error decoding patch: {why}")))
+}
+
+/// What is answered if a patch makes something that is no object of the kind.
+fn unfit(call: &Call<'_>, name: &str, patched: &Value, status: Status) -> Status {
+    let Some((_, why)) = status.message.split_once(&format!(" cannot be handled as a {}: ", call.resource.kind)) else {
+        return status;
+    };
+    let message = format!("Invalid value: {:?}: {why}", patched.to_string());
+    let error = FieldError::told("FieldValueInvalid", "patch", message);
+    // Here the kind is not known, and a strict error is one of the request.
+    if why.starts_with("strict decoding error") {
+        status
+    } else {
+        Status::invalid(&call.resource.group, &call.resource.kind, name, &[error])
+    }
 }
 
 pub(super) fn refused(error: ApplyError) -> Status {

@@ -25,6 +25,8 @@ pub struct Reply {
     pub content_type: String,
     /// Texts of `Warning` headers.
     pub warnings: Vec<String>,
+    /// `Retry-After`, in seconds.
+    pub retry_after: Option<u64>,
     /// The body, in pieces: a list is not copied together.
     pub body: Vec<Bytes>,
 }
@@ -38,13 +40,19 @@ impl Reply {
 
     /// JSON in pieces.
     pub fn pieces(code: u16, body: Vec<Bytes>) -> Self {
-        Self { code, content_type: JSON.to_owned(), warnings: Vec::new(), body }
+        Self { code, content_type: JSON.to_owned(), warnings: Vec::new(), retry_after: None, body }
     }
 
     /// A plain text.
     pub fn text(code: u16, text: &str) -> Self {
         let body = vec![Bytes::copy_from_slice(text.as_bytes())];
-        Self { code, content_type: "text/plain; charset=utf-8".to_owned(), warnings: Vec::new(), body }
+        Self {
+            code,
+            content_type: "text/plain; charset=utf-8".to_owned(),
+            warnings: Vec::new(),
+            retry_after: None,
+            body,
+        }
     }
 
     /// The body in one piece.
@@ -58,7 +66,8 @@ impl Reply {
 
 impl From<Status> for Reply {
     fn from(status: Status) -> Self {
-        Self::json(status.code, &status.to_value())
+        let wait = status.details.as_ref().and_then(|details| details.get("retryAfterSeconds"));
+        Self { retry_after: wait.and_then(Value::as_u64), ..Self::json(status.code, &status.to_value()) }
     }
 }
 

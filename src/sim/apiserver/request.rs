@@ -43,7 +43,10 @@ impl<'r> Target<'r> {
             "apis" => (parts.next()?, parts.next()?),
             _ => return None,
         };
-        let rest: Vec<&str> = parts.collect();
+        let mut rest: Vec<&str> = parts.collect();
+        if is_old_watch(&rest) {
+            rest.remove(0);
+        }
         let (namespace, rest) = match rest.as_slice() {
             // The namespace itself, or a part of it.
             ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => (None, rest.as_slice()),
@@ -60,6 +63,11 @@ impl<'r> Target<'r> {
         let whole = named.into_iter().flatten().all(|part| !part.is_empty());
         whole.then_some(Address { group, version, plural, namespace, name, subresource })
     }
+}
+
+/// Watches once had paths of their own: `watch` in front of the resource.
+fn is_old_watch(parts: &[&str]) -> bool {
+    matches!(parts, ["watch", _, ..])
 }
 
 /// What the query asks for. Members that the server does not know are ignored, as it does.
@@ -81,6 +89,17 @@ impl Query {
     /// Reads a query.
     pub fn parse(query: &str) -> Self {
         Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    /// Reads the query of a path, which may itself ask for a watch.
+    pub fn of(path: &str, query: &str) -> Self {
+        let mut read = Self::parse(query);
+        let skipped = if path.starts_with("/api/") { 3 } else { 4 };
+        let parts: Vec<&str> = path.split('/').skip(skipped).collect();
+        if is_old_watch(&parts) {
+            read.0.push(("watch".to_owned(), "true".to_owned()));
+        }
+        read
     }
 
     /// A member; empty ones count as absent.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use serde_json::Value;
+
 /// The table of the built-in resources; its first lines say what stands where.
 const TABLE: &str = include_str!("resources.txt");
 /// All verbs, in the order of the discovery documents.
@@ -37,6 +39,8 @@ pub struct Resource {
     pub subresources: Vec<Subresource>,
     /// Whether a definition added it.
     pub custom: bool,
+    /// The version as its definition has it; null for a built-in one.
+    pub definition: Value,
 }
 
 /// A part of objects that has a path of its own.
@@ -66,6 +70,7 @@ impl Resource {
             verbs: Vec::new(),
             subresources: Vec::new(),
             custom: false,
+            definition: Value::Null,
         }
     }
 
@@ -110,6 +115,7 @@ impl Resource {
             verbs: if all { ALL_VERBS.map(str::to_owned).to_vec() } else { verbs },
             subresources: columns.map(Subresource::parse).collect(),
             custom: false,
+            definition: Value::Null,
         })
     }
 }

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::access::{Action, User};
+use super::options::Options;
 use super::reply::Reply;
-use super::status::Status;
-use super::write::{Options, now_text};
+use super::status::{FieldError, Status};
+use super::write::now_text;
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed;
 
@@ -26,6 +27,17 @@ impl ApiServer {
         let now = now_text(call.now);
         let mut object = managed::update(&self.context(call, &options.manager, &now), None, object);
         let spec = object.get("spec").cloned().unwrap_or_default();
+        let asked = [spec.get("resourceAttributes"), spec.get("nonResourceAttributes")];
+        let about_access = call.resource.kind.ends_with("AccessReview");
+        if about_access && asked.iter().flatten().count() != 1 {
+            let value = match asked {
+                [Some(_), Some(path)] => json!({"Path": path.get("path"), "Verb": path.get("verb")}),
+                _ => Value::Null,
+            };
+            let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            let error = FieldError::invalid("spec", &value, detail);
+            return Err(Status::invalid(&call.resource.group, &call.resource.kind, "", &[error]));
+        }
         let status = match call.resource.kind.as_str() {
             "TokenReview" => self.token_review(&spec)?,
             "SelfSubjectReview" => json!({"userInfo": told(user)}),

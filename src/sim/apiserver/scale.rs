@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use super::meta;
+use super::options::Options;
 use super::patch::{self, PatchType};
 use super::reply::Reply;
 use super::resources::Resource;
 use super::status::{FieldError, Status};
-use super::write::{Options, Ownership, now_text};
+use super::write::{Ownership, now_text};
 use super::{Answer, ApiServer, Call, Request, decode};
 use crate::sim::fields::Path;
 use crate::sim::managed::{self, Context, Entries, OneVersion, ScalePaths, parent_entries, scale_entries};
@@ -32,6 +33,7 @@ static RESOURCE: LazyLock<Resource> = LazyLock::new(|| Resource {
     verbs: Vec::new(),
     subresources: Vec::new(),
     custom: false,
+    definition: Value::Null,
 });
 
 /// Where an object keeps what its scale shows, as JSON pointers.

@@ -236,6 +236,9 @@ fn check(query: &Query) -> Result<(), Status> {
     } else if rule != Some("NotOlderThan") {
         let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
         errors.push(FieldError::forbidden(field, detail));
+        if let Some(rule) = rule {
+            errors.push(FieldError::not_supported(field, &rule.into(), &["NotOlderThan"]));
+        }
     }
     if query.get("continue").is_some() {
         errors.push(FieldError::forbidden("continue", "continue is forbidden for watch"));

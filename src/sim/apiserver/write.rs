@@ -2,59 +2,26 @@
 
 use std::sync::Arc;
 
-use http::header::USER_AGENT;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::checks::{check_kind, check_name, check_preconditions};
 use super::decode;
 use super::definitions::DEFINITIONS;
 use super::meta;
+use super::options::Options;
 use super::reply::Reply;
 use super::request::FieldValidation;
-use super::resources::Resource;
+use super::resources::{Resource, split_group};
 use super::status::{FieldError, Status};
 use super::store::{Key, Stored};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::kinds::{Generation, Kind};
 use crate::sim::managed::{self, Context, OneVersion};
 
-/// Longest name of a field manager.
-const MAX_MANAGER: usize = 128;
 /// Metadata that only the server sets.
 const SERVER_METADATA: [&str; 5] =
     ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"];
-
-/// How a write is to be done.
-#[derive(Clone, Debug)]
-pub(super) struct Options {
-    pub(super) dry_run: bool,
-    pub(super) validation: FieldValidation,
-    /// Who writes.
-    pub(super) manager: String,
-}
-
-impl Options {
-    /// The options of a write by one of the server's own parts.
-    pub(super) fn internal(manager: &str) -> Self {
-        Self { dry_run: false, validation: FieldValidation::Ignore, manager: manager.to_owned() }
-    }
-
-    /// The options of a request; `kind` names them in errors.
-    pub(super) fn of(call: &Call<'_>, request: &Request, kind: &str) -> Result<Self, Status> {
-        let manager = match call.query.get("fieldManager") {
-            Some(manager) if manager.len() > MAX_MANAGER => {
-                let error = FieldError::too_long("fieldManager", MAX_MANAGER);
-                return Err(Status::invalid_options(kind, &[error]));
-            }
-            Some(manager) => manager.to_owned(),
-            None => {
-                let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-                agent.split('/').next().unwrap_or_default().chars().take(MAX_MANAGER).collect()
-            }
-        };
-        Ok(Self { dry_run: call.query.dry_run(kind)?, validation: call.query.field_validation(kind)?, manager })
-    }
-}
 
 /// Where the fields of a changed object come from.
 pub(super) enum Ownership {
@@ -69,6 +36,7 @@ impl ApiServer {
         let options = Options::of(call, request, "CreateOptions")?;
         let (mut object, warnings) = self.read(call, request, options.validation)?;
         self.place(call, &mut object)?;
+        wipe(&mut object);
         call.fill(&mut object);
         let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
         if !meta::text(&object, "resourceVersion").is_empty() {
@@ -127,7 +95,10 @@ impl ApiServer {
             decoded.problems.extend(custom.read(&mut decoded.object));
         }
         let (mut object, warnings) = decoded.checked(validation, &call.resource)?;
-        check_kind(&mut object, &call.resource)?;
+        check_kind(&mut object, &call.resource, &|api_version, kind| {
+            let (group, version) = split_group(api_version);
+            self.resources.by_kind(group, version, kind).is_some()
+        })?;
         Ok((object, warnings))
     }
 
@@ -171,10 +142,8 @@ impl ApiServer {
         let name = meta::text(&object, "name").to_owned();
         self.admit_into_namespace(call, &name)?;
         let uid = self.ids.uid();
+        wipe(&mut object);
         meta::edit(&mut object, |metadata| {
-            for name in SERVER_METADATA.into_iter().chain(["selfLink"]) {
-                metadata.remove(name);
-            }
             metadata.insert("uid".to_owned(), uid.into());
             metadata.insert("creationTimestamp".to_owned(), now_text(call.now).into());
             if call.kind.generation != Generation::None {
@@ -191,8 +160,12 @@ impl ApiServer {
         self.refuse(call, &name, &errors)?;
         let table = call.resource.qualified();
         let key = Key::new(call.address.namespace, &name);
-        if self.store.get(&table, &key).is_some() {
-            return Err(Status::already_exists(&call.resource, &name));
+        if let Some(there) = self.store.get(&table, &key) {
+            let mut status = Status::already_exists(&call.resource, &name);
+            if there.deleting {
+                status.message = format!("object is being deleted: {}", status.message);
+            }
+            return Err(status);
         }
         self.assign_addresses(call, &name, &mut object, None, dry_run)?;
         let stored = if dry_run {
@@ -213,7 +186,7 @@ impl ApiServer {
         ownership: Ownership,
     ) -> Result<Reply, Status> {
         let name = meta::text(old, "name").to_owned();
-        check_preconditions(call, old, &new, matches!(ownership, Ownership::Update))?;
+        check_preconditions(call, old, &new, options.is_put)?;
         call.fill(&mut new);
         if matches!(ownership, Ownership::Update) {
             new = managed::update(&self.context(call, &options.manager, &now_text(call.now)), Some(old), new);
@@ -255,9 +228,9 @@ impl ApiServer {
             && !has_namespace_finalizers(&call.resource, &new)
             && meta::get(&new, "deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0) == 0;
         if goes {
-            let removed = self.store.remove(&table, &key, strip(new), call.now);
-            let removed = removed.ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
-            return Ok(self.told(call, 200, &removed));
+            // What is removed is what was kept; the change that let it go is only answered.
+            self.store.remove(&table, &key, strip(old.clone()), call.now);
+            return Ok(self.told(call, 200, &Stored::transient(&strip(new))));
         }
         let stored = self.put(&table, &key, strip(new), call.now);
         Ok(self.told(call, 200, &stored))
@@ -352,6 +325,15 @@ pub(super) fn now_text(now: Timestamp) -> String {
     now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// Takes off what only the server sets. A generation that was sent stays in kinds that have none.
+fn wipe(object: &mut Value) {
+    meta::edit(object, |metadata| {
+        for name in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
+            metadata.remove(name);
+        }
+    });
+}
+
 fn remove(object: &mut Value, member: &str) {
     if let Some(members) = object.as_object_mut() {
         members.remove(member);
@@ -409,69 +391,4 @@ fn count_generation(kind: &Kind, new: &mut Value, old: &Value) {
     if changed {
         meta::set(new, "generation", meta::generation(old) + 1);
     }
-}
-
-/// The kind and version of what was sent are the resource's, or not said.
-fn check_kind(object: &mut Value, resource: &Resource) -> Result<(), Status> {
-    let sent = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let (api_version, kind) = (sent("apiVersion"), sent("kind"));
-    let known = resource.api_version();
-    if kind.is_some_and(|kind| kind != resource.kind) || api_version.is_some_and(|version| version != known) {
-        let version = api_version.unwrap_or(&known).rsplit('/').next().unwrap_or_default();
-        let (kind, wanted) = (kind.unwrap_or(&resource.kind), &resource.kind);
-        let message = format!("{kind} in version {version:?} cannot be handled as a {wanted}");
-        return Err(Status::bad_request(message));
-    }
-    if let Some(members) = object.as_object_mut() {
-        members.insert("apiVersion".to_owned(), known.into());
-        members.insert("kind".to_owned(), resource.kind.as_str().into());
-    }
-    Ok(())
-}
-
-/// The name of what was sent is that of the path.
-pub(super) fn check_name(object: &Value, name: &str) -> Result<(), Status> {
-    match meta::text(object, "name") {
-        "" => {
-            let why = "was undeterminable: name must be provided";
-            Err(Status::bad_request(format!("the name of the object ({name} based on URL) {why}")))
-        }
-        sent if sent != name => Err(Status::bad_request(format!(
-            "the name of the object ({sent}) does not match the name on the URL ({name})"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// A revision or a uid that was sent must be those of the object.
-/// An apply tells a wrong uid as a change of what is immutable.
-fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value, of_update: bool) -> Result<(), Status> {
-    let name = meta::text(old, "name");
-    let (sent, there) = (meta::text(new, "uid"), meta::text(old, "uid"));
-    if of_update && !sent.is_empty() && sent != there {
-        let key = Key::new(call.address.namespace, name);
-        let group = if call.resource.group.is_empty() { String::new() } else { format!("{}/", call.resource.group) };
-        let place = format!("/registry/{group}{}/{}", call.resource.plural, key.text());
-        let why = format!(
-            "StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
-             failed: UID in precondition: {sent}, UID in object meta: {there}"
-        );
-        return Err(Status::conflict(&call.resource, name, &why));
-    }
-    let sent = meta::text(new, "resourceVersion");
-    if sent.is_empty() || sent == "0" {
-        if call.kind.unconditional_update {
-            return Ok(());
-        }
-        let error = FieldError::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-        return Err(Status::invalid(&call.resource.group, &call.resource.kind, name, &[error]));
-    }
-    if sent.parse::<u64>().is_err() {
-        return Err(Status::internal(format!("strconv.ParseUint: parsing {sent:?}: invalid syntax")));
-    }
-    if sent != meta::text(old, "resourceVersion") {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
-        return Err(Status::conflict(&call.resource, name, why));
-    }
-    Ok(())
 }

@@ -88,7 +88,7 @@ pub(super) fn quota(quota: &mut Value) {
 
 pub(super) fn limits(range: &mut Value) {
     object(range, "spec");
-    fill(range, "spec.limits", Value::Null);
+    fill_blank(range, "spec.limits", Value::Null);
     for limit in each(range, "spec.limits") {
         if text(limit, "type") != "Container" {
             continue;
@@ -121,7 +121,11 @@ pub(super) fn binding(binding: &mut Value) {
     }
 }
 
+/// Events of the older form; the newer one has nothing to fill in.
 pub(super) fn event(event: &mut Value) {
+    if text(event, "apiVersion").starts_with("events.k8s.io/") {
+        return;
+    }
     for field in ["involvedObject", "source"] {
         object(event, field);
     }

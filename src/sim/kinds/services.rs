@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::value::{at, each, fill, fill_blank, inside, is_blank, items, keep, number, object, set, take, text, texts};
+use super::value::{
+    at, each, fill, fill_blank, inside, is_blank, items, keep, members, number, object, set, take, text, texts,
+};
 use crate::sim::apiserver::status::FieldError;
 
 /// The addresses of Services: 10.0.0.0/16.
@@ -56,7 +58,12 @@ pub(super) fn prepare_create(service: &mut Value) {
 }
 
 fn families(service: &mut Value) {
-    if text(service, "spec.type") != "ExternalName" {
+    let selects = members(service, "spec.selector").next().is_some();
+    if text(service, "spec.clusterIP") == "None" && !selects {
+        // Whoever stands behind it, has whatever addresses.
+        fill_blank(service, "spec.ipFamilies", json!(["IPv4", "IPv6"]));
+        fill_blank(service, "spec.ipFamilyPolicy", "RequireDualStack");
+    } else if text(service, "spec.type") != "ExternalName" {
         fill_blank(service, "spec.ipFamilies", json!(["IPv4"]));
         fill_blank(service, "spec.ipFamilyPolicy", "SingleStack");
     }
@@ -245,10 +252,7 @@ impl Addresses {
             return;
         }
         let problem = match offset(wanted) {
-            None => {
-                let range = "The range of valid IPs is 10.0.0.0/16";
-                format!("the provided IP ({wanted}) is not in the valid range. {range}")
-            }
+            None => "the provided network does not match the current range".to_owned(),
             Some(address) if !self.addresses.insert(address) => "provided IP is already allocated".to_owned(),
             Some(_) => return,
         };

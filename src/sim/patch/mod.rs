@@ -1,5 +1,7 @@
-//! Strategic merge patches: lists merge by the keys that the type names, and directives say what else is to happen.
+//! Patches: JSON patches, and strategic merge patches, whose lists merge by the keys that the type names.
 
+mod json;
 mod strategic;
 
+pub use json::{JsonPatchError, json};
 pub use strategic::{PatchError, strategic};

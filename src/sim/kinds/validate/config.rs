@@ -214,14 +214,29 @@ pub(in crate::sim::kinds) fn limits(range: &Value, errors: &mut Errors) {
                 forbidden(errors, format!("{base}.{field}"), "may not be specified when `type` is 'Pod'");
             }
         }
-        for (lower, upper) in [("min", "max"), ("min", "defaultRequest"), ("min", "default"), ("default", "max")] {
-            for (name, low) in members(limit, lower) {
-                let Some(high) = at(limit, upper).get(name) else { continue };
-                let (least, most) = (low.as_str().unwrap_or_default(), high.as_str().unwrap_or_default());
-                if amount::parse(least) > amount::parse(most) {
-                    let detail = format!("{lower} value {least} is greater than {upper} value {most}");
-                    invalid(errors, format!("{base}.{lower}[{name}]"), low, detail);
-                }
+        bounds(errors, &base, limit);
+    }
+}
+
+/// What is least, default and most stand in this order.
+fn bounds(errors: &mut Errors, base: &str, limit: &Value) {
+    let checks = [
+        ("min", "max", "min", "max"),
+        ("min", "defaultRequest", "defaultRequest", "default request"),
+        ("defaultRequest", "max", "defaultRequest", "max"),
+        ("defaultRequest", "default", "defaultRequest", "default"),
+        ("min", "default", "default", "default"),
+        ("default", "max", "default", "max"),
+    ];
+    for (lower, upper, field, upper_name) in checks {
+        let lower_name = if lower == "defaultRequest" { "default request" } else { lower };
+        for (name, low) in members(limit, lower) {
+            let Some(high) = at(limit, upper).get(name) else { continue };
+            let (least, most) = (low.as_str().unwrap_or_default(), high.as_str().unwrap_or_default());
+            if amount::parse(least) > amount::parse(most) {
+                let detail = format!("{lower_name} value {least} is greater than {upper_name} value {most}");
+                let value = if upper == "defaultRequest" { high } else { low };
+                invalid(errors, format!("{base}.{field}[{name}]"), value, detail);
             }
         }
     }

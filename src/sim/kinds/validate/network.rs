@@ -79,7 +79,10 @@ fn paths(errors: &mut Errors, base: &str, http: &Value) {
         let base = format!("{base}[{index}]");
         let path = text(entry, "path");
         match text(entry, "pathType") {
-            "" => errors.push(FieldError::required(format!("{base}.pathType"), "pathType must be specified")),
+            "" => {
+                errors.push(FieldError::required(format!("{base}.pathType"), "pathType must be specified"));
+                continue;
+            }
             "Exact" | "Prefix" => {
                 if !path.starts_with('/') {
                     invalid(errors, format!("{base}.path"), &path.into(), "must be an absolute path");

@@ -83,16 +83,18 @@ fn ports(errors: &mut Errors, spec: &Value) {
 }
 
 fn addresses(errors: &mut Errors, spec: &Value) {
+    let anything_behind = text(spec, "clusterIP") == "None" && is_blank(at(spec, "selector"));
     for (index, family) in items(spec, "ipFamilies").iter().enumerate() {
         let field = format!("spec.ipFamilies[{index}]");
         match family.as_str() {
             Some("IPv4") => {}
+            Some("IPv6") if anything_behind => {}
             Some("IPv6") => invalid(errors, field, family, "not configured on this cluster"),
             _ => errors.push(super::FieldError::not_supported(field, family, &["IPv4", "IPv6"])),
         }
     }
     one_of_if_any(errors, spec, "spec", "ipFamilyPolicy", &["PreferDualStack", "RequireDualStack", "SingleStack"]);
-    if text(spec, "ipFamilyPolicy") == "RequireDualStack" {
+    if text(spec, "ipFamilyPolicy") == "RequireDualStack" && !anything_behind {
         let detail = "this cluster is not configured for dual-stack services";
         invalid(errors, "spec.ipFamilyPolicy", at(spec, "ipFamilyPolicy"), detail);
     }

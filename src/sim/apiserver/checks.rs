@@ -1,0 +1,87 @@
+//! Whether what was sent is meant for the object of the path, and made from the state that it is in.
+
+use serde_json::{Value, json};
+
+use super::Call;
+use super::meta;
+use super::resources::Resource;
+use super::status::{FieldError, Status};
+use super::store::Key;
+
+/// The kind and version of what was sent are the resource's, or not said.
+pub(super) fn check_kind(
+    object: &mut Value,
+    resource: &Resource,
+    is_known: &dyn Fn(&str, &str) -> bool,
+) -> Result<(), Status> {
+    let sent = |name: &str| object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let (api_version, kind) = (sent("apiVersion"), sent("kind"));
+    let known = resource.api_version();
+    if kind.is_some_and(|kind| kind != resource.kind) || api_version.is_some_and(|version| version != known) {
+        let sent = api_version.unwrap_or(&known);
+        let version = sent.rsplit('/').next().unwrap_or_default();
+        let (kind, wanted) = (kind.unwrap_or(&resource.kind), &resource.kind);
+        let why = if is_known(sent, kind) {
+            let package = resource.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
+            format!("converting ({version}.{kind}) to ({package}.{wanted}): unknown conversion")
+        } else {
+            // Where the server's sources keep the list of kinds.
+            format!("no kind {kind:?} is registered for version {sent:?} in scheme \"pkg/runtime/scheme.go:111\"")
+        };
+        return Err(Status::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {wanted}: {why}"
+        )));
+    }
+    if let Some(members) = object.as_object_mut() {
+        members.insert("apiVersion".to_owned(), known.into());
+        members.insert("kind".to_owned(), resource.kind.as_str().into());
+    }
+    Ok(())
+}
+
+/// The name of what was sent is that of the path.
+pub(super) fn check_name(object: &Value, name: &str) -> Result<(), Status> {
+    match meta::text(object, "name") {
+        "" => {
+            let why = "was undeterminable: name must be provided";
+            Err(Status::bad_request(format!("the name of the object ({name} based on URL) {why}")))
+        }
+        sent if sent != name => Err(Status::bad_request(format!(
+            "the name of the object ({sent}) does not match the name on the URL ({name})"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A revision or a uid that was sent must be those of the object.
+/// A patch tells a wrong uid as a change of what is immutable.
+pub(super) fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value, is_put: bool) -> Result<(), Status> {
+    let name = meta::text(old, "name");
+    let (sent, there) = (meta::text(new, "uid"), meta::text(old, "uid"));
+    if is_put && !sent.is_empty() && sent != there {
+        let key = Key::new(call.address.namespace, name);
+        let group = if call.resource.group.is_empty() { String::new() } else { format!("{}/", call.resource.group) };
+        let place = format!("/registry/{group}{}/{}", call.resource.plural, key.text());
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+             failed: UID in precondition: {sent}, UID in object meta: {there}"
+        );
+        return Err(Status::conflict(&call.resource, name, &why));
+    }
+    let sent = meta::text(new, "resourceVersion");
+    if sent.is_empty() || sent == "0" {
+        if call.kind.unconditional_update {
+            return Ok(());
+        }
+        let error = FieldError::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+        return Err(Status::invalid(&call.resource.group, &call.resource.kind, name, &[error]));
+    }
+    if sent.parse::<u64>().is_err() {
+        return Err(Status::internal(format!("strconv.ParseUint: parsing {sent:?}: invalid syntax")));
+    }
+    if sent != meta::text(old, "resourceVersion") {
+        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        return Err(Status::conflict(&call.resource, name, why));
+    }
+    Ok(())
+}
