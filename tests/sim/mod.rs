@@ -2,6 +2,7 @@
 //! and both are asked again.
 
 mod compare;
+mod faces;
 mod fields;
 pub(crate) mod fuzz;
 mod kinds;
