@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that must pass: format, lints, dependencies, and all tests, those against a real API server included.
-# What is missing is installed (Debian's git and C compiler by apt-get) or built (cargo-deny, the control plane, kustomize) into a
+# What is missing is installed (Debian's git, C compiler and Python by apt-get) or built (cargo-deny, the control plane, kustomize) into a
 # cache folder, once: 10 to 15 minutes on two cores.
 #
 # usage: hack/test.sh
@@ -24,6 +24,7 @@ need() {
 }
 need git git
 need cc gcc
+need python3 python3
 for program in cargo go; do
   command -v $program >/dev/null || { echo "error: $program is missing; README.md says what is needed" >&2; exit 1; }
 done
