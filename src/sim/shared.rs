@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -13,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use http::header::{CONTENT_TYPE, HeaderValue, WARNING};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Limited, StreamBody};
+use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
 use hyper::body::Frame as BodyFrame;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -32,6 +31,8 @@ use super::apiserver::{Answer, ApiServer};
 const BATCH: usize = 64 << 10;
 /// Connections that are served at the same time; more wait.
 const MAX_CONNECTIONS: usize = 1024;
+/// Wait after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// How long a client may take to send the head of a request.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
 
@@ -84,10 +85,11 @@ impl Shared {
         let (head, body) = request.into_parts();
         let body = match Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => body.to_bytes(),
-            Err(_) => {
+            Err(error) if error.is::<LengthLimitError>() => {
                 let message = format!("Request entity too large: limit is {MAX_BODY}");
                 return response(Status::too_large(message).into());
             }
+            Err(error) => return response(Status::bad_request(error.to_string()).into()),
         };
         let request = Request::from_parts(head, body);
         match self.with(|server, now| server.handle(&request, now)) {
@@ -97,22 +99,24 @@ impl Shared {
     }
 
     /// Serves HTTP until `stopped` is cancelled; open connections are dropped then.
-    ///
-    /// # Errors
-    /// If the listener fails.
-    pub async fn serve(self, listener: TcpListener, stopped: CancellationToken) -> io::Result<()> {
+    pub async fn serve(self, listener: TcpListener, stopped: CancellationToken) {
         let places = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
         loop {
             let place = tokio::select! {
-                () = stopped.cancelled() => return Ok(()),
+                () = stopped.cancelled() => return,
                 place = places.clone().acquire_owned() => place,
             };
-            let (stream, _) = tokio::select! {
-                () = stopped.cancelled() => return Ok(()),
-                accepted = listener.accept() => accepted?,
+            let accepted = tokio::select! {
+                () = stopped.cancelled() => return,
+                accepted = listener.accept() => accepted,
             };
-            // Answers are small and somebody waits for them.
-            stream.set_nodelay(true)?;
+            let Ok((stream, _)) = accepted else {
+                // One connection failed, or there are no descriptors left for now.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            // Answers are small and somebody waits for them. A client that has gone already finds its end below.
+            let _ = stream.set_nodelay(true);
             let (shared, stopped) = (self.clone(), stopped.clone());
             tokio::spawn(async move {
                 let service = hyper::service::service_fn(move |request| {

@@ -61,7 +61,7 @@ async fn a_watch_over_http_sees_what_a_client_in_this_process_does() {
     assert!(matches!(last, Next::Event(event) if event["type"] == "DELETED"));
     assert!(api.get_opt("web").await.unwrap().is_none());
     stopped.cancel();
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
 }
 
 #[tokio::test]

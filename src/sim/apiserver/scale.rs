@@ -21,19 +21,9 @@ const KIND: &str = "Scale";
 
 /// What a Scale is read as.
 static RESOURCE: LazyLock<Resource> = LazyLock::new(|| Resource {
-    group: "autoscaling".to_owned(),
     version: "v1".to_owned(),
-    plural: "scales".to_owned(),
-    singular: "scale".to_owned(),
     kind: KIND.to_owned(),
-    list_kind: "ScaleList".to_owned(),
-    namespaced: true,
-    short_names: Vec::new(),
-    categories: Vec::new(),
-    verbs: Vec::new(),
-    subresources: Vec::new(),
-    custom: false,
-    definition: Value::Null,
+    ..Resource::named("autoscaling", "scales")
 });
 
 /// Where an object keeps what its scale shows, as JSON pointers.

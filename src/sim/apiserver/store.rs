@@ -132,11 +132,19 @@ pub struct Store {
     deleting: BTreeSet<Place>,
     /// The objects that have an owner, by its uid.
     owned: BTreeMap<Box<str>, BTreeSet<Place>>,
+    /// Whether anything happened to owners or to what is owned since that was last looked at.
+    owners_moved: bool,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { revision: FIRST, tables: BTreeMap::new(), deleting: BTreeSet::new(), owned: BTreeMap::new() }
+        Self {
+            revision: FIRST,
+            tables: BTreeMap::new(),
+            deleting: BTreeSet::new(),
+            owned: BTreeMap::new(),
+            owners_moved: false,
+        }
     }
 }
 
@@ -169,6 +177,11 @@ impl Store {
     /// The uids that objects name as their owners'.
     pub fn owners(&self) -> impl Iterator<Item = &str> {
         self.owned.keys().map(|uid| &**uid)
+    }
+
+    /// Whether owners, or what is owned, changed since this was asked last.
+    pub fn take_owners_moved(&mut self) -> bool {
+        std::mem::take(&mut self.owners_moved)
     }
 
     /// The tables that hold objects.
@@ -262,6 +275,8 @@ impl Store {
     /// Keeps what is known of all objects together.
     fn index(&mut self, table: &str, key: &Key, before: Option<&Stored>, after: Option<&Stored>) {
         let place = || (table.to_owned(), key.clone());
+        let concerned = |stored: &Stored| stored.deleting || !stored.owners.is_empty();
+        self.owners_moved |= after.is_none() || before.is_some_and(concerned) || after.is_some_and(concerned);
         if before.is_some_and(|stored| stored.deleting) {
             self.deleting.remove(&place());
         }
