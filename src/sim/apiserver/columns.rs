@@ -2,6 +2,7 @@
 
 mod age;
 mod config;
+mod descriptions;
 mod network;
 mod pods;
 mod printer;
@@ -84,7 +85,7 @@ impl From<BuiltIn> for Column {
             name: column.name.into(),
             kind: column.kind.into(),
             format: column.format.into(),
-            description: Cow::Borrowed(""),
+            description: descriptions::of("", column.name),
             priority: column.priority,
             cell: Cell::Made(column.cell),
         }
@@ -122,7 +123,9 @@ pub fn of(resource: &Resource) -> Vec<Column> {
     if resource.custom {
         return of_definition(&resource.definition);
     }
-    columns(&resource.qualified()).iter().copied().map(Column::from).collect()
+    let qualified = resource.qualified();
+    let told = |column: &BuiltIn| Column { description: descriptions::of(&qualified, column.name), ..(*column).into() };
+    columns(&qualified).iter().map(told).collect()
 }
 
 fn columns(resource: &str) -> &'static [BuiltIn] {
