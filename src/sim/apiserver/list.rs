@@ -1,15 +1,16 @@
 //! Lists: the objects of a resource as they are, as they were, and page by page.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::fields::FieldSelector;
+use super::form::Form;
 use super::labels::LabelSelector;
-use super::reply::{Form, Reply, partial};
+use super::reply::{Reply, partial};
 use super::request::{Address, Query};
 use super::resources::Resource;
 use super::status::{FieldError, Status};
@@ -108,7 +109,10 @@ pub fn list(
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
     if let (Some(token), Some(metadata)) = (&page.next, metadata.as_object_mut()) {
         // A token is a plain structure: it can always be written.
-        metadata.insert("continue".to_owned(), STANDARD.encode(serde_json::to_vec(token).unwrap_or_default()).into());
+        metadata.insert(
+            "continue".to_owned(),
+            URL_SAFE_NO_PAD.encode(serde_json::to_vec(token).unwrap_or_default()).into(),
+        );
         if let Some(remaining) = page.remaining {
             metadata.insert("remainingItemCount".to_owned(), remaining.into());
         }
@@ -122,15 +126,19 @@ pub fn list(
     };
     let mut body = match form {
         Form::Whole => vec![opened(&resource.list_kind, &resource.api_version())],
-        Form::Metadata => vec![opened("PartialObjectMetadataList", "meta.k8s.io/v1")],
-        Form::Table => return Ok(table::list(resource, &page.items, metadata, table::Include::of(query), now)),
+        Form::Metadata { of_list: false, .. } => return Err(Status::wrong_shape(resource, true)),
+        Form::Metadata { version, .. } => vec![opened("PartialObjectMetadataList", version.api_version())],
+        Form::Table(version) => {
+            let include = table::Include::of(query)?;
+            return Ok(table::list(resource, &page.items, metadata, version, include, now));
+        }
     };
     for (index, (_, stored)) in page.items.iter().enumerate() {
         if index > 0 {
             body.push(Bytes::from_static(b","));
         }
         match form {
-            Form::Metadata => body.extend(partial(stored)),
+            Form::Metadata { version, .. } => body.extend(partial(stored, version)),
             // The items of typed lists have no kind of their own; those of definitions do.
             _ if resource.custom => body.extend(super::reply::whole(resource, stored)),
             _ => body.push(stored.body.clone()),
@@ -190,7 +198,7 @@ fn read_token(text: &str, query: &Query, namespace: Option<&str>) -> Result<(u64
         let message = "specifying resource version is not allowed when using continue";
         return Err(Status::bad_request(message));
     }
-    let bytes = STANDARD.decode(text).map_err(|error| wrong(&error.to_string()))?;
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| wrong(&error.to_string()))?;
     let token: Token = serde_json::from_slice(&bytes).map_err(|error| wrong(&error.to_string()))?;
     let start = token.start.trim_end_matches('\0').trim_start_matches('/');
     Ok((

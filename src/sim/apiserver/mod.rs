@@ -9,6 +9,7 @@ mod definitions;
 mod delete;
 pub mod discovery;
 pub mod fields;
+pub mod form;
 pub mod ids;
 pub mod labels;
 pub mod lifecycle;
@@ -38,10 +39,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use self::access::{Action, User};
+use self::form::Form;
 use self::ids::Ids;
 use self::lifecycle::Controllers;
 use self::list::Selection;
-use self::reply::{Form, Reply, partial, whole};
+use self::reply::{Reply, partial, whole};
 use self::request::{Address, Query, Target, verb};
 use self::resources::{Resource, Resources};
 use self::status::Status;
@@ -148,6 +150,16 @@ impl ApiServer {
 
     /// Answers a request.
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Answer {
+        match self.answer(request, now) {
+            Answer::Reply(reply) if request.method() == Method::HEAD => {
+                Answer::Reply(Reply { body: Vec::new(), ..reply })
+            }
+            Answer::Reply(reply) => Answer::Reply(form::written(reply, request.headers())),
+            watch => watch,
+        }
+    }
+
+    fn answer(&mut self, request: &Request, now: Timestamp) -> Answer {
         let uri = request.uri();
         let user = match self.authenticate(request.headers()) {
             Ok(user) => user,
@@ -167,9 +179,7 @@ impl ApiServer {
                 if let Err(status) = self.authorize(&user, Action::Path { verb: &verb, path }) {
                     return Answer::Reply(status.into());
                 }
-                let found = (request.method() == Method::GET)
-                    .then(|| discovery::answer(&self.resources, path, request.headers()));
-                Answer::Reply(found.flatten().unwrap_or_else(|| Reply::text(404, "404 page not found\n")))
+                Answer::Reply(discovery::answer(&self.resources, path, request).unwrap_or_else(Reply::from))
             }
         }
     }
@@ -195,9 +205,8 @@ impl ApiServer {
         let verb = verb(request.method(), &address, &query);
         self.authorize(user, Action::of(verb, &address))?;
         let Some(resource) = self.resources.get(address.group, address.version, address.plural).cloned() else {
-            let known = self.resources.of(address.group, address.version).next().is_some();
-            let page = Answer::Reply(Reply::text(404, "404 page not found\n"));
-            return if known { Err(Status::no_resource()) } else { Ok(page) };
+            let known = self.resources.groups().iter().any(|(group, _)| group == address.group);
+            return if known { Err(Status::no_resource()) } else { Ok(Answer::Reply(Reply::no_page())) };
         };
         let misplaced = address.namespace.is_some() && !resource.namespaced;
         let homeless = address.name.is_some() && resource.namespaced && address.namespace.is_none();
@@ -209,10 +218,12 @@ impl ApiServer {
             Some(part) => part.verbs.iter().any(|known| known == verb),
             None => resource.has_verb(verb),
         };
-        if !served || (verb == "create" && (address.namespace.is_none() && resource.namespaced)) {
+        let unplaced = verb == "create" && address.namespace.is_none() && resource.namespaced;
+        let named = verb == "create" && address.name.is_some() && address.subresource.is_none();
+        if !served || unplaced || named || request.method() == Method::HEAD {
             return Err(Status::method_not_allowed());
         }
-        let form = Form::accepted(request.headers())?;
+        let form = form::accepted(request.headers(), &resource, verb)?;
         let call = Call { form, ..self.call(resource, address, query, now) };
         if call.address.subresource == Some("scale") {
             return match verb {
@@ -260,11 +271,12 @@ impl ApiServer {
     fn told(&self, call: &Call<'_>, code: u16, stored: &Stored) -> Reply {
         match call.form {
             Form::Whole => Reply::pieces(code, whole(&call.resource, stored).into()),
-            Form::Metadata => Reply::pieces(code, partial(stored).into()),
-            Form::Table => {
-                let include = table::Include::of(&call.query);
-                Reply { code, ..table::object(&call.resource, stored, include, call.now) }
-            }
+            Form::Metadata { of_list: true, .. } => Status::wrong_shape(&call.resource, false).into(),
+            Form::Metadata { version, .. } => Reply::pieces(code, partial(stored, version).into()),
+            Form::Table(version) => match table::Include::of(&call.query) {
+                Ok(include) => Reply { code, ..table::object(&call.resource, stored, version, include, call.now) },
+                Err(status) => status.into(),
+            },
         }
     }
 

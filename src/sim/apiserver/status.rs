@@ -276,6 +276,23 @@ impl Status {
         Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message, Some(json!({})))
     }
 
+    /// The answer can't be of a type that the client reads, which the server finds behind its router.
+    pub fn only_acceptable(known: &str) -> Self {
+        let message = format!("only the following media types are accepted: {known}");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message, None)
+    }
+
+    /// The metadata of a list was asked for as that of one object, or the other way round.
+    pub fn wrong_shape(resource: &Resource, is_list: bool) -> Self {
+        let (wanted, is) = match is_list {
+            true => ("PartialObjectMetadata", "is a list"),
+            false => ("PartialObjectMetadataList", "is not a list"),
+        };
+        let told = resource.go_type(is_list);
+        let message = format!("you requested {wanted}, but the requested object {is} (*{told})");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message, None)
+    }
+
     /// The body of the request is larger than `limit`, which is told in this form.
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message, None)
