@@ -151,7 +151,11 @@ pub fn list(
 /// The page that a query asks for.
 fn page<'s>(store: &'s Store, resource: &Resource, selection: &Selection, query: &Query) -> Result<Page<'s>, Status> {
     check(query)?;
-    let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
+    let limit = match query.get("resourceVersion") {
+        // Any state will do: the server tells one that it has at hand, whole.
+        Some("0") => 0,
+        _ => usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0),
+    };
     let namespace = selection.namespace.as_deref();
     let token = query.get("continue").map(|text| read_token(text, query, namespace)).transpose()?;
     let (at, after) = match token {
@@ -169,13 +173,15 @@ fn page<'s>(store: &'s Store, resource: &Resource, selection: &Selection, query:
     let table = resource.qualified();
     let listed = store.list(&table, namespace, after.as_ref(), at).map_err(|_| Status::expired(expired))?;
     let revision = at.unwrap_or_else(|| store.revision());
-    let selected = listed.iter().filter(|(key, stored)| selection.matches(key, stored));
-    let mut items: Vec<_> = selected.copied().collect();
-    if limit == 0 || items.len() <= limit {
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    let selected = listed.iter().enumerate().filter(|(_, (key, stored))| selection.matches(key, stored));
+    let (places, items): (Vec<usize>, Vec<_>) = selected.map(|(place, item)| (place, *item)).take(limit).unzip();
+    // Whether what is behind a full page is selected, the server finds on the next one.
+    let behind = places.last().map_or(0, |last| listed.len() - last - 1);
+    if items.len() < limit || behind == 0 {
         return Ok(Page { items, revision, next: None, remaining: None });
     }
-    let remaining = (!selection.has_selectors()).then(|| items.len() - limit);
-    items.truncate(limit);
+    let remaining = (!selection.has_selectors()).then_some(behind);
     let next = items.last().map(|(key, _)| Token {
         v: TOKEN_VERSION.to_owned(),
         rv: revision,
@@ -198,8 +204,16 @@ fn read_token(text: &str, query: &Query, namespace: Option<&str>) -> Result<(u64
         let message = "specifying resource version is not allowed when using continue";
         return Err(Status::bad_request(message));
     }
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| wrong(&error.to_string()))?;
-    let token: Token = serde_json::from_slice(&bytes).map_err(|error| wrong(&error.to_string()))?;
+    let is_alphabet = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| {
+        wrong(&format!("illegal base64 data at input byte {}", text.chars().take_while(is_alphabet).count()))
+    })?;
+    let token: Token = serde_json::from_slice(&bytes).map_err(|error| match bytes.first() {
+        Some(first) if !matches!(first, b'{' | b'[' | b'"') => {
+            wrong(&format!("invalid character {:?} looking for beginning of value", char::from(*first)))
+        }
+        _ => wrong(&error.to_string()),
+    })?;
     let start = token.start.trim_end_matches('\0').trim_start_matches('/');
     Ok((
         token.rv,
@@ -215,22 +229,21 @@ fn check(query: &Query) -> Result<(), Status> {
     let field = "resourceVersionMatch";
     let mut errors = Vec::new();
     if let Some(rule) = query.get(field) {
-        match query.get("resourceVersion") {
-            None => errors.push(FieldError::forbidden(
-                field,
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            )),
-            Some(_) if query.get("continue").is_some() => {
-                errors.push(FieldError::forbidden(field, "resourceVersionMatch is forbidden for continue"));
-            }
-            Some(_) if !matches!(rule, "Exact" | "NotOlderThan") => {
-                errors.push(FieldError::not_supported(field, &rule.into(), &["Exact", "NotOlderThan", ""]));
-            }
-            Some("0") if rule == "Exact" => {
-                let detail = r#"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#;
-                errors.push(FieldError::forbidden(field, detail));
-            }
-            Some(_) => {}
+        let revision = query.get("resourceVersion");
+        if revision.is_none() {
+            let detail = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            errors.push(FieldError::forbidden(field, detail));
+        }
+        if query.get("continue").is_some() {
+            let detail = "resourceVersionMatch is forbidden when continue is provided";
+            errors.push(FieldError::forbidden(field, detail));
+        }
+        if !matches!(rule, "Exact" | "NotOlderThan") {
+            errors.push(FieldError::not_supported(field, &rule.into(), &["Exact", "NotOlderThan", ""]));
+        }
+        if rule == "Exact" && revision == Some("0") {
+            let detail = r#"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#;
+            errors.push(FieldError::forbidden(field, detail));
         }
     }
     if query.get("sendInitialEvents").is_some() {

@@ -293,6 +293,12 @@ impl ApiServer {
 
     fn get(&self, call: &Call<'_>) -> Result<Answer, Status> {
         let key = call.key().ok_or_else(Status::no_resource)?;
+        if let Some(text) = call.query.get("resourceVersion") {
+            let wanted = list::revision(text).map_err(Status::internal)?;
+            if wanted > self.store.revision() {
+                return Err(Status::too_large_version(wanted, self.store.revision()));
+            }
+        }
         let stored = self.store.get(&call.resource.qualified(), &key);
         let stored = stored.ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
         Ok(Answer::Reply(self.told(call, 200, stored)))
