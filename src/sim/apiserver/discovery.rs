@@ -38,7 +38,7 @@ pub fn answer(resources: &Resources, path: &str, request: &Request) -> Result<Re
         // Groups that are served answer for all that is below them.
         let known = match parts.as_slice() {
             ["api", ..] => true,
-            ["apis", group, _, ..] => resources.groups().iter().any(|(known, _)| known == group),
+            ["apis", group, _, ..] => resources.all().any(|known| known.group == *group && !known.custom),
             _ => false,
         };
         return if known { Err(Status::no_resource()) } else { Ok(Reply::no_page()) };
