@@ -52,7 +52,7 @@ use self::store::{Key, Store, Stored};
 use self::watch::{Frame, Watch};
 use super::fields::FieldSet;
 use super::kinds::services::Addresses;
-use super::kinds::{self, Kind};
+use super::kinds::{self, Kind, warnings};
 use super::managed::reset_fields;
 use super::schema::{Schema, Schemas};
 
@@ -228,23 +228,37 @@ impl ApiServer {
         if !served || unplaced || named || request.method() == Method::HEAD {
             return Err(Status::method_not_allowed());
         }
-        let form = form::accepted(request.headers(), &resource, verb)?;
-        let call = Call { form, ..self.call(resource, address, query, now) };
+        let warning = warnings::of_resource(&resource.group, &resource.version, &resource.plural);
+        let answered = form::accepted(request.headers(), &resource, verb).and_then(|form| {
+            let call = Call { form, ..self.call(resource, address, query, now) };
+            self.perform(&call, request, verb, user)
+        });
+        match (answered.into(), warning) {
+            (Answer::Reply(mut reply), Some(warning)) => {
+                reply.warnings.insert(0, warning.to_owned());
+                Ok(Answer::Reply(reply))
+            }
+            (answer, _) => Ok(answer),
+        }
+    }
+
+    /// Does what a request to a resource asks for.
+    fn perform(&mut self, call: &Call<'_>, request: &Request, verb: &str, user: &User) -> Result<Answer, Status> {
         if call.address.subresource == Some("scale") {
             return match verb {
-                "get" => self.get_scale(&call),
-                _ => self.write_scale(&call, request, verb),
+                "get" => self.get_scale(call),
+                _ => self.write_scale(call, request, verb),
             };
         }
         match verb {
-            "list" => self.list(&call),
-            "watch" => self.watch(&call),
-            "get" => self.get(&call),
-            "create" => self.review(&call, request, user).unwrap_or_else(|| self.create(&call, request)),
-            "update" => self.replace(&call, request),
-            "patch" => self.patch(&call, request),
-            "delete" => self.delete(&call, request),
-            _ => self.delete_collection(&call, request),
+            "list" => self.list(call),
+            "watch" => self.watch(call),
+            "get" => self.get(call),
+            "create" => self.review(call, request, user).unwrap_or_else(|| self.create(call, request)),
+            "update" => self.replace(call, request),
+            "patch" => self.patch(call, request),
+            "delete" => self.delete(call, request),
+            _ => self.delete_collection(call, request),
         }
     }
 

@@ -107,6 +107,11 @@ impl FieldError {
         Self::new(field, FieldProblem::Invalid, value.to_string(), detail)
     }
 
+    /// A field whose value can't be, of which the text is known.
+    pub fn invalid_text(field: impl Into<String>, value: String, detail: impl Into<String>) -> Self {
+        Self::new(field, FieldProblem::Invalid, value, detail)
+    }
+
     /// A field whose value is not one of those known.
     pub fn not_supported(field: impl Into<String>, value: &Value, known: &[&str]) -> Self {
         let known: Vec<String> = known.iter().map(|value| format!("{value:?}")).collect();
