@@ -22,8 +22,7 @@ pub(super) fn check_kind(
         let version = sent.rsplit('/').next().unwrap_or_default();
         let (kind, wanted) = (kind.unwrap_or(&resource.kind), &resource.kind);
         let why = if is_known(sent, kind) {
-            let package = resource.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
-            format!("converting ({version}.{kind}) to ({package}.{wanted}): unknown conversion")
+            format!("converting ({version}.{kind}) to ({}): unknown conversion", resource.go_type(false))
         } else {
             // Where the server's sources keep the list of kinds.
             format!("no kind {kind:?} is registered for version {sent:?} in scheme \"pkg/runtime/scheme.go:111\"")
