@@ -141,6 +141,7 @@ impl ApiServer {
         }
         let name = meta::text(&object, "name").to_owned();
         self.admit_into_namespace(call, &name)?;
+        self.admit(call, &name, &mut object)?;
         let uid = self.ids.uid();
         wipe(&mut object);
         meta::edit(&mut object, |metadata| {
@@ -191,6 +192,7 @@ impl ApiServer {
         if matches!(ownership, Ownership::Update) {
             new = managed::update(&self.context(call, &options.manager, &now_text(call.now)), Some(old), new);
         }
+        self.admit(call, &name, &mut new)?;
         match call.address.subresource {
             Some("status") => keep_all_but_status(call, &mut new, old),
             _ if call.kind.has_status => carry_member(&mut new, old, "status"),
