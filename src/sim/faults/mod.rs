@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 
 use super::apiserver::request::{Query, Target, verb};
 
-pub use self::service::{Body, Broken, Faulty};
+pub use self::service::{Audit, Audited, Body, Broken, Faulty};
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CONTENT_LENGTH, RETRY_AFTER};
-use http::{Request, Response, StatusCode, Uri};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
@@ -29,15 +30,33 @@ pub type Body = UnsyncBoxBody<Bytes, Broken>;
 #[error("the connection was reset")]
 pub struct Broken;
 
-/// A server as a client sees it whose requests meet faults. Clones are the same network.
+/// A request that the server has carried out, as its audit log has it.
 #[derive(Clone, Debug)]
+pub struct Audited<'r> {
+    /// Name of the client.
+    pub client: &'r str,
+    /// How it was asked.
+    pub method: &'r Method,
+    /// What was asked.
+    pub uri: &'r Uri,
+    /// What it was answered with, whatever of that has reached the client.
+    pub code: StatusCode,
+    /// Revisions before and after it: they differ if something was written.
+    pub revisions: (u64, u64),
+}
+
+/// Takes the audit log. Called before anything else happens on the server.
+pub type Audit = Arc<dyn Fn(&Audited<'_>) + Send + Sync>;
+
+/// A server as a client sees it whose requests meet faults. Clones are the same network.
+#[derive(Clone)]
 pub struct Faulty {
     shared: Shared,
     client: Arc<str>,
     network: Arc<Network>,
+    audit: Option<Audit>,
 }
 
-#[derive(Debug)]
 struct Network {
     faults: Mutex<Faults>,
     /// How often the server was started again: connections of before break.
@@ -48,7 +67,13 @@ impl Faulty {
     /// A network in front of `shared`.
     pub fn new(shared: Shared, faults: Faults) -> Self {
         let network = Network { faults: Mutex::new(faults), restarts: watch::Sender::new(0) };
-        Self { shared, client: "".into(), network: Arc::new(network) }
+        Self { shared, client: "".into(), network: Arc::new(network), audit: None }
+    }
+
+    /// The same network, whose requests are told to `audit`.
+    #[must_use]
+    pub fn audited(self, audit: Audit) -> Self {
+        Self { audit: Some(audit), ..self }
     }
 
     /// The same network, for the client of this name.
@@ -90,7 +115,7 @@ impl Faulty {
             head.uri = stale(&head.uri, self.shared.with(|server, _| server.revision()).saturating_sub(revisions));
         }
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
-        let response = self.shared.respond(Request::from_parts(head, Full::new(body))).await;
+        let response = self.carry_out(head, body).await;
         pass(plan.delay).await;
         if plan.end.is_some() {
             return ended(plan.end).await;
@@ -100,6 +125,21 @@ impl Faulty {
         }
         let response = undiscovered(response, &plan).await;
         Ok(mangled(response, plan.lines, restarts))
+    }
+}
+
+impl Faulty {
+    async fn carry_out(&self, head: Parts, body: Bytes) -> Response<WholeBody> {
+        let asked = self.audit.as_ref().map(|audit| (audit, head.method.clone(), head.uri.clone()));
+        let revision = || self.shared.with(|server, _| server.revision());
+        let before = revision();
+        // Of a body that is there it is answered at once: nothing else happens in between.
+        let response = self.shared.respond(Request::from_parts(head, Full::new(body))).await;
+        if let Some((audit, method, uri)) = asked {
+            let revisions = (before, revision());
+            audit(&Audited { client: &self.client, method: &method, uri: &uri, code: response.status(), revisions });
+        }
+        response
     }
 }
 
