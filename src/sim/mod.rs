@@ -9,6 +9,7 @@ pub mod faults;
 pub mod fields;
 pub mod kinds;
 pub mod managed;
+mod news;
 pub mod patch;
 pub mod schema;
 pub mod shared;

@@ -18,7 +18,6 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::apiserver::decode::MAX_BODY;
@@ -26,6 +25,7 @@ use super::apiserver::reply::Reply;
 use super::apiserver::status::Status;
 use super::apiserver::watch::{Frame, Watch};
 use super::apiserver::{Answer, ApiServer};
+use super::news::News;
 
 /// Lines of a watch are sent together up to this many bytes.
 const BATCH: usize = 64 << 10;
@@ -47,32 +47,34 @@ pub struct Shared(Arc<Inner>);
 
 struct Inner {
     server: Mutex<ApiServer>,
-    /// The newest revision, for the watches that wait.
-    revision: watch::Sender<u64>,
+    /// A newer revision, for the watches that wait.
+    revisions: News,
     now: Now,
 }
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Shared").field("revision", &*self.0.revision.borrow()).finish_non_exhaustive()
+        formatter.debug_struct("Shared").finish_non_exhaustive()
     }
 }
 
 impl Shared {
     /// Shares a server. `now` tells it the time.
     pub fn new(server: ApiServer, now: Now) -> Self {
-        let (revision, _) = watch::channel(server.revision());
-        Self(Arc::new(Inner { server: Mutex::new(server), revision, now }))
+        Self(Arc::new(Inner { server: Mutex::new(server), revisions: News::default(), now }))
     }
 
     /// Does something with the server, of which watches learn.
     pub fn with<R>(&self, act: impl FnOnce(&mut ApiServer, Timestamp) -> R) -> R {
         // Nothing in the server panics half-way; what another thread did before it did is whole.
         let mut server = self.0.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = server.revision();
         let result = act(&mut server, (self.0.now)());
-        let revision = server.revision();
+        let moved = server.revision() != before;
         drop(server);
-        self.0.revision.send_if_modified(|known| std::mem::replace(known, revision) != revision);
+        if moved {
+            self.0.revisions.tell();
+        }
         result
     }
 
@@ -143,13 +145,12 @@ impl Shared {
 
     /// The lines of a watch, as they come.
     fn stream(&self, watch: Watch) -> Response<Body> {
-        let state = (self.clone(), watch, self.0.revision.subscribe());
-        let lines = stream::unfold(state, |(shared, mut watch, mut changed)| async move {
+        let lines = stream::unfold((self.clone(), watch), |(shared, mut watch)| async move {
             loop {
-                changed.mark_unchanged();
+                let changed = shared.0.revisions.next();
                 let (lines, frame) = shared.lines(&mut watch);
                 if !lines.is_empty() {
-                    return Some((Ok(BodyFrame::data(lines)), (shared, watch, changed)));
+                    return Some((Ok(BodyFrame::data(lines)), (shared, watch)));
                 }
                 let Frame::Wait(until) = frame else { return None };
                 let wait = until.duration_since((shared.0.now)());
@@ -157,8 +158,7 @@ impl Shared {
                 tokio::select! {
                     // In a fixed order, so that a simulation can be repeated.
                     biased;
-                    // The sender lives as long as `shared` does.
-                    _ = changed.changed() => {}
+                    () = changed.cancelled() => {}
                     () = tokio::time::sleep(wait) => {}
                 }
             }
