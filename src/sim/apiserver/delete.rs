@@ -17,6 +17,19 @@ use super::{Answer, ApiServer, Call, Request};
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
 /// The finalizer under which dependents lose their owner first.
 pub(super) const ORPHAN: &str = "orphan";
+/// Resources of which a delete answers the last state.
+const RETURNED: [&str; 10] = [
+    "pods",
+    "services",
+    "serviceaccounts",
+    "persistentvolumes",
+    "persistentvolumeclaims",
+    "resourcequotas",
+    "podtemplates",
+    "storageclasses.storage.k8s.io",
+    "csidrivers.storage.k8s.io",
+    "csinodes.storage.k8s.io",
+];
 /// Seconds that a Pod has to end, unless it says otherwise.
 const POD_GRACE: i64 = 30;
 
@@ -131,11 +144,16 @@ impl ApiServer {
             }
             return self.keep_marked(call, key, &old, new, options.dry_run);
         }
+        let mut last = None;
         if !options.dry_run {
             if call.resource.qualified() == "services" {
                 self.addresses.release(&old);
             }
-            self.store.remove(&call.resource.qualified(), key, strip(new), call.now);
+            last = self.store.remove(&call.resource.qualified(), key, strip(new), call.now);
+        }
+        if RETURNED.contains(&call.resource.qualified().as_str()) {
+            let last = last.unwrap_or_else(|| Stored::transient(&strip(old)).into());
+            return Ok(self.told(call, 200, &last));
         }
         Ok(Reply::json(200, &success(call, &old)))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::checks::{check_kind, check_name, check_preconditions};
+use super::checks::{check_kind, check_name, check_preconditions, check_uid};
 use super::decode;
 use super::definitions::DEFINITIONS;
 use super::meta;
@@ -18,6 +18,7 @@ use super::store::{Key, Stored};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::kinds::{Generation, Kind};
 use crate::sim::managed::{self, Context, OneVersion};
+use crate::sim::schema;
 
 /// Metadata that only the server sets.
 const SERVER_METADATA: [&str; 5] =
@@ -63,6 +64,7 @@ impl ApiServer {
             if !call.kind.creates_on_update || call.address.subresource.is_some() {
                 return Err(Status::not_found(&call.resource, key.name()));
             }
+            check_uid(call, key.name(), meta::text(&object, "uid"), "")?;
             call.fill(&mut object);
             let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
             return self.insert(call, object, options.dry_run);
@@ -172,7 +174,7 @@ impl ApiServer {
             return Err(status);
         }
         self.assign_addresses(call, &name, &mut object, None, dry_run)?;
-        call.store(&mut object, dry_run);
+        call.store(&mut object);
         let stored = if dry_run {
             Stored::transient(&strip(object)).into()
         } else {
@@ -228,7 +230,7 @@ impl ApiServer {
         mut new: Value,
         dry_run: bool,
     ) -> Result<Reply, Status> {
-        call.store(&mut new, dry_run);
+        call.store(&mut new);
         let key = Key::new(call.address.namespace, meta::text(old, "name"));
         let table = call.resource.qualified();
         let unchanged = managed::same_but_for_times(old, &new);
@@ -277,7 +279,7 @@ impl ApiServer {
             return Ok(());
         }
         if dry_run {
-            let errors = self.addresses.clone().assign(object, old);
+            let errors = self.addresses.try_assign(object, old);
             return self.refuse(call, name, &errors);
         }
         let errors = self.addresses.assign(object, old);
@@ -302,15 +304,18 @@ impl Call<'_> {
     /// Fills in what was left out.
     pub(super) fn fill(&self, object: &mut Value) {
         match &self.custom {
-            Some(custom) => custom.structural.default(object),
+            Some(custom) => custom.structural.fill(object),
             None => (self.kind.defaults)(object),
         }
     }
 
-    /// Makes an object what is kept of it. What is not kept stays what it is.
-    fn store(&self, object: &mut Value, dry_run: bool) {
-        if let (Some(custom), false) = (&self.custom, dry_run) {
-            custom.store(object);
+    /// Makes an object what is kept of it.
+    fn store(&self, object: &mut Value) {
+        match (&self.custom, &self.schema) {
+            (Some(custom), _) => custom.store(object),
+            // Definitions are kept as JSON, all else in a form that has no empty lists.
+            (None, Some(schema)) if self.resource.qualified() != DEFINITIONS => schema::store(schema.root(), object),
+            _ => {}
         }
     }
 
