@@ -172,7 +172,7 @@ fn check_owners(object: &Value) -> Vec<FieldError> {
 /// An owner reference as the server writes it, its members in the order of its type.
 fn owner_text(owner: &Value) -> String {
     let always =
-        ["apiVersion", "kind", "name", "uid"].map(|name| (name, owner.get(name).cloned().unwrap_or("".into())));
+        ["apiVersion", "kind", "name", "uid"].map(|name| (name, owner.get(name).cloned().unwrap_or_else(|| "".into())));
     let others = ["controller", "blockOwnerDeletion"].map(|name| (name, owner.get(name).cloned().unwrap_or_default()));
     let others = others.into_iter().filter(|(_, value)| !value.is_null());
     let told: Vec<String> = always.into_iter().chain(others).map(|(name, value)| format!("{name:?}:{value}")).collect();
