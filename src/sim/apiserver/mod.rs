@@ -11,6 +11,7 @@ mod definitions;
 mod delete;
 pub mod discovery;
 pub mod fields;
+pub mod form;
 pub mod ids;
 pub mod labels;
 pub mod lifecycle;
@@ -41,10 +42,11 @@ use serde_json::json;
 
 use self::access::{Action, User};
 use self::admission::Admission;
+use self::form::Form;
 use self::ids::Ids;
 use self::lifecycle::Controllers;
 use self::list::Selection;
-use self::reply::{Form, Reply, partial, whole};
+use self::reply::{Reply, partial, whole};
 use self::request::{Address, Query, Target, verb};
 use self::resources::{Resource, Resources};
 use self::status::Status;
@@ -52,7 +54,7 @@ use self::store::{Key, Store, Stored};
 use self::watch::{Frame, Watch};
 use super::fields::FieldSet;
 use super::kinds::services::Addresses;
-use super::kinds::{self, Kind};
+use super::kinds::{self, Kind, warnings};
 use super::managed::reset_fields;
 use super::schema::{Schema, Schemas};
 
@@ -154,6 +156,16 @@ impl ApiServer {
 
     /// Answers a request.
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Answer {
+        match self.answer(request, now) {
+            Answer::Reply(reply) if request.method() == Method::HEAD => {
+                Answer::Reply(Reply { body: Vec::new(), ..reply })
+            }
+            Answer::Reply(reply) => Answer::Reply(form::written(reply, request.headers())),
+            watch => watch,
+        }
+    }
+
+    fn answer(&mut self, request: &Request, now: Timestamp) -> Answer {
         let uri = request.uri();
         let user = match self.authenticate(request.headers()) {
             Ok(user) => user,
@@ -173,9 +185,7 @@ impl ApiServer {
                 if let Err(status) = self.authorize(&user, Action::Path { verb: &verb, path }) {
                     return Answer::Reply(status.into());
                 }
-                let found = (request.method() == Method::GET)
-                    .then(|| discovery::answer(&self.resources, path, request.headers()));
-                Answer::Reply(found.flatten().unwrap_or_else(|| Reply::text(404, "404 page not found\n")))
+                Answer::Reply(discovery::answer(&self.resources, path, request).unwrap_or_else(Reply::from))
             }
         }
     }
@@ -208,10 +218,9 @@ impl ApiServer {
         let verb = verb(request.method(), &address, &query);
         self.authorize(user, Action::of(verb, &address))?;
         let Some(resource) = self.resources.get(address.group, address.version, address.plural).cloned() else {
-            let mut of_version = self.resources.of(address.group, address.version);
-            let known = of_version.any(|resource| !resource.custom);
-            let page = Answer::Reply(Reply::text(404, "404 page not found\n"));
-            return if known { Err(Status::no_resource()) } else { Ok(page) };
+            // The groups of definitions answer for what they serve alone.
+            let known = self.resources.all().any(|known| known.group == address.group && !known.custom);
+            return if known { Err(Status::no_resource()) } else { Ok(Answer::Reply(Reply::no_page())) };
         };
         let misplaced = address.namespace.is_some() && !resource.namespaced;
         let homeless = address.name.is_some() && resource.namespaced && address.namespace.is_none();
@@ -226,26 +235,42 @@ impl ApiServer {
             Some(part) => part.verbs.iter().any(|known| known == verb),
             None => resource.has_verb(verb),
         };
-        if !served || (verb == "create" && (address.namespace.is_none() && resource.namespaced)) {
+        let unplaced = verb == "create" && address.namespace.is_none() && resource.namespaced;
+        let named = verb == "create" && address.name.is_some() && address.subresource.is_none();
+        if !served || unplaced || named || request.method() == Method::HEAD {
             return Err(Status::method_not_allowed());
         }
-        let form = Form::accepted(request.headers())?;
-        let call = Call { form, ..self.call(resource, address, query, now) };
+        let warning = warnings::of_resource(&resource.group, &resource.version, &resource.plural);
+        let answered = form::accepted(request.headers(), &resource, verb).and_then(|form| {
+            let call = Call { form, ..self.call(resource, address, query, now) };
+            self.perform(&call, request, verb, user)
+        });
+        match (answered.into(), warning) {
+            (Answer::Reply(mut reply), Some(warning)) => {
+                reply.warnings.insert(0, warning.to_owned());
+                Ok(Answer::Reply(reply))
+            }
+            (answer, _) => Ok(answer),
+        }
+    }
+
+    /// Does what a request to a resource asks for.
+    fn perform(&mut self, call: &Call<'_>, request: &Request, verb: &str, user: &User) -> Result<Answer, Status> {
         if call.address.subresource == Some("scale") {
             return match verb {
-                "get" => self.get_scale(&call),
-                _ => self.write_scale(&call, request, verb),
+                "get" => self.get_scale(call),
+                _ => self.write_scale(call, request, verb),
             };
         }
         match verb {
-            "list" => self.list(&call),
-            "watch" => self.watch(&call),
-            "get" => self.get(&call),
-            "create" => self.review(&call, request, user).unwrap_or_else(|| self.create(&call, request)),
-            "update" => self.replace(&call, request),
-            "patch" => self.patch(&call, request),
-            "delete" => self.delete(&call, request),
-            _ => self.delete_collection(&call, request),
+            "list" => self.list(call),
+            "watch" => self.watch(call),
+            "get" => self.get(call),
+            "create" => self.review(call, request, user).unwrap_or_else(|| self.create(call, request)),
+            "update" => self.replace(call, request),
+            "patch" => self.patch(call, request),
+            "delete" => self.delete(call, request),
+            _ => self.delete_collection(call, request),
         }
     }
 
@@ -277,11 +302,12 @@ impl ApiServer {
     fn told(&self, call: &Call<'_>, code: u16, stored: &Stored) -> Reply {
         match call.form {
             Form::Whole => Reply::pieces(code, whole(&call.resource, stored).into()),
-            Form::Metadata => Reply::pieces(code, partial(stored).into()),
-            Form::Table => {
-                let include = table::Include::of(&call.query);
-                Reply { code, ..table::object(&call.resource, stored, include, call.now) }
-            }
+            Form::Metadata { of_list: true, .. } => Status::wrong_shape(&call.resource, false).into(),
+            Form::Metadata { version, .. } => Reply::pieces(code, partial(stored, version).into()),
+            Form::Table(version) => match table::Include::of(&call.query) {
+                Ok(include) => Reply { code, ..table::object(&call.resource, stored, version, include, call.now) },
+                Err(status) => status.into(),
+            },
         }
     }
 
@@ -299,6 +325,12 @@ impl ApiServer {
 
     fn get(&self, call: &Call<'_>) -> Result<Answer, Status> {
         let key = call.key().ok_or_else(Status::no_resource)?;
+        if let Some(text) = call.query.get("resourceVersion") {
+            let wanted = list::revision(text).map_err(Status::internal)?;
+            if wanted > self.store.revision() {
+                return Err(Status::too_large_version(wanted, self.store.revision()));
+            }
+        }
         let stored = self.store.get(&call.resource.qualified(), &key);
         let stored = stored.ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
         Ok(Answer::Reply(self.told(call, 200, stored)))
