@@ -15,6 +15,7 @@ pub mod lifecycle;
 pub mod list;
 pub mod meta;
 pub mod names;
+pub mod openapi;
 mod options;
 mod patch;
 pub mod reply;
@@ -168,7 +169,8 @@ impl ApiServer {
                     return Answer::Reply(status.into());
                 }
                 let found = (request.method() == Method::GET)
-                    .then(|| discovery::answer(&self.resources, path, request.headers()));
+                    .then(|| discovery::answer(&self.resources, path, request.headers()))
+                    .map(|found| found.or_else(|| openapi::answer(&self.resources, path, request.headers())));
                 Answer::Reply(found.flatten().unwrap_or_else(|| Reply::text(404, "404 page not found\n")))
             }
         }
