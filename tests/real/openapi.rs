@@ -36,6 +36,9 @@ fn define(server: &mut dyn Server) {
 /// A schema less what is said to people, and in one order.
 fn plain(schema: &Value) -> Value {
     match schema {
+        // References stand alone where nothing is said beside them.
+        Value::Object(members) if members.len() == 1 && members.contains_key("$ref") => json!({"allOf": [schema]}),
+        Value::Array(items) if items.iter().all(|item| item.get("$ref").is_some()) => items.clone().into(),
         Value::Object(members) => {
             let kept = members.iter().filter(|(name, value)| match name.as_str() {
                 "description" => !value.is_string(),

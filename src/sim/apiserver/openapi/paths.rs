@@ -71,7 +71,7 @@ pub(super) fn of(resource: &Resource, name: &str) -> Map<String, Value> {
     add(format!("{home}/{{name}}"), &resource.verbs, &ITEM[..4], &known, &own);
     for part in &resource.subresources {
         let path = format!("{home}/{{name}}/{}", part.name);
-        let other = part.kind.as_ref().map(|(group, version, kind)| Of {
+        let other = part.kind.as_ref().filter(|_| !resource.custom).map(|(group, version, kind)| Of {
             group,
             version,
             kind,
@@ -93,10 +93,15 @@ struct Of<'a> {
 impl Of<'_> {
     fn operation(&self, custom: bool, method: &str, action: &str, takes: &str) -> Value {
         let content = |name: &str| json!({"application/json": {"schema": reference(name)}});
+        // What the real server says of custom resources.
+        let takes = match action {
+            "deletecollection" if custom => LIST,
+            "get" if custom => "resourceVersion",
+            _ => takes,
+        };
         let parameters: Vec<Value> = takes.split_ascii_whitespace().map(|name| parameter(name, "query")).collect();
         let answered = match action {
-            "list" => json!({"description": "OK"}),
-            "delete" | "deletecollection" => json!({"description": "OK"}),
+            "list" | "delete" | "deletecollection" => json!({"description": "OK"}),
             _ => json!({"description": "OK", "content": content(self.name)}),
         };
         let mut told = json!({

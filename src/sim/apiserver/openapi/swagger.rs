@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Parts, TITLE, VERSION};
-use crate::sim::schema::openapi::REFERENCE;
+use crate::sim::schema::openapi::{KIND, REFERENCE};
 
 /// Where this document keeps its schemas.
 const DEFINITIONS: &str = "#/definitions/";
@@ -76,14 +76,24 @@ fn of_schema(schema: &Value) -> Value {
     let yes = |name: &str| members.get(name) == Some(&true.into());
     let open = yes("x-kubernetes-preserve-unknown-fields");
     let either = yes("x-kubernetes-int-or-string");
+    let is_whole = members.contains_key(KIND);
     let mut told = Map::new();
     for (name, value) in members {
         match name.as_str() {
             "default" | "nullable" | "anyOf" | "not" => {}
             // Clients would refuse what these don't name.
             "type" | "items" | "properties" | "required" if yes("nullable") => {}
-            "type" | "items" | "properties" | "required"
-                if open && members.get("x-kubernetes-group-version-kind").is_none() => {}
+            "type" | "items" | "properties" | "required" if open && !is_whole => {}
+            "properties" | "x-kubernetes-preserve-unknown-fields" if open => {}
+            "required" => {
+                let may_be_null = |field: &Value| {
+                    let of = field.as_str().and_then(|field| members.get("properties")?.get(field));
+                    of.is_some_and(|of| of.get("nullable") == Some(&true.into()))
+                };
+                let fields = value.as_array().into_iter().flatten().filter(|field| !may_be_null(field));
+                let fields: Vec<Value> = fields.cloned().collect();
+                told.extend((!fields.is_empty()).then(|| (name.clone(), fields.into())));
+            }
             "type" if either => {}
             "oneOf" => {
                 told.insert("type".to_owned(), "string".into());
