@@ -10,6 +10,8 @@ mod formats;
 mod normal;
 pub mod openapi;
 pub mod quantity;
+mod rules;
+mod strings;
 mod structural;
 
 use std::collections::BTreeMap;
