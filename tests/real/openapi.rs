@@ -36,9 +36,6 @@ fn define(server: &mut dyn Server) {
 /// A schema less what is said to people, and in one order.
 fn plain(schema: &Value) -> Value {
     match schema {
-        // References stand alone where nothing is said beside them.
-        Value::Object(members) if members.len() == 1 && members.contains_key("$ref") => json!({"allOf": [schema]}),
-        Value::Array(items) if items.iter().all(|item| item.get("$ref").is_some()) => items.clone().into(),
         Value::Object(members) => {
             let kept = members.iter().filter(|(name, value)| match name.as_str() {
                 "description" => !value.is_string(),
@@ -54,7 +51,12 @@ fn plain(schema: &Value) -> Value {
                 }
                 _ => (name.clone(), plain(value)),
             });
-            Value::Object(told.collect())
+            let told: serde_json::Map<String, Value> = told.collect();
+            // References stand alone where nothing is said beside them.
+            match told.get("allOf") {
+                Some(Value::Array(all)) if told.len() == 1 && all.len() == 1 => all[0].clone(),
+                _ => told.into(),
+            }
         }
         Value::Array(items) => items.iter().map(plain).collect(),
         scalar => scalar.clone(),

@@ -84,7 +84,7 @@ fn of_schema(schema: &Value) -> Value {
             // Clients would refuse what these don't name.
             "type" | "items" | "properties" | "required" if yes("nullable") => {}
             "type" | "items" | "properties" | "required" if open && !is_whole => {}
-            "properties" | "x-kubernetes-preserve-unknown-fields" if open => {}
+            "properties" | "x-kubernetes-preserve-unknown-fields" if open && is_whole => {}
             "required" => {
                 let may_be_null = |field: &Value| {
                     let of = field.as_str().and_then(|field| members.get("properties")?.get(field));
