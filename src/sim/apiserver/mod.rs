@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod list;
 pub mod meta;
 pub mod names;
+pub mod openapi;
 mod options;
 mod patch;
 pub mod reply;
@@ -185,7 +186,10 @@ impl ApiServer {
                 if let Err(status) = self.authorize(&user, Action::Path { verb: &verb, path }) {
                     return Answer::Reply(status.into());
                 }
-                Answer::Reply(discovery::answer(&self.resources, path, request).unwrap_or_else(Reply::from))
+                let document = (request.method() == Method::GET)
+                    .then(|| openapi::answer(&self.resources, path, request.headers()));
+                let found = document.flatten().map_or_else(|| discovery::answer(&self.resources, path, request), Ok);
+                Answer::Reply(found.unwrap_or_else(Reply::from))
             }
         }
     }
