@@ -6,6 +6,7 @@
 pub mod apiserver;
 pub mod cel;
 pub mod controllers;
+pub mod disk;
 pub mod faults;
 pub mod fields;
 pub mod kinds;

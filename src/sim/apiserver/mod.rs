@@ -160,7 +160,8 @@ impl ApiServer {
         let mut server = Self::empty(seed.wrapping_add(saved.revision), controllers, accounts);
         server.store.restore(saved);
         let listed = |table: &str| server.store.list(table, None, None, None).unwrap_or_default();
-        let definitions: BTreeSet<Key> = listed(definitions::DEFINITIONS).into_iter().map(|(key, _)| key.clone()).collect();
+        let definitions: BTreeSet<Key> =
+            listed(definitions::DEFINITIONS).into_iter().map(|(key, _)| key.clone()).collect();
         let services: Vec<_> = listed("services").into_iter().map(|(_, stored)| stored.value()).collect();
         server.changed_definitions = definitions;
         services.iter().for_each(|service| server.addresses.keep(service));
@@ -186,7 +187,8 @@ impl ApiServer {
         }
     }
 
-    /// Tells all writes from now on by [`Self::take_writes`], for who keeps them.
+    /// Tells by [`Self::take_writes`] all that is there, unless it was restored, and all writes from now on, for who keeps
+    /// them.
     pub fn keep_writes(&mut self) {
         self.store.keep_writes();
     }

@@ -55,8 +55,13 @@ impl Work {
 
     /// Stops all clocks of a uid.
     pub(super) fn forget(&mut self, uid: &str) {
-        let of: Vec<_> =
-            self.clocks.range((uid.to_owned(), "")..).map(|(key, _)| key).take_while(|(of, _)| of == uid).cloned().collect();
+        let of: Vec<_> = self
+            .clocks
+            .range((uid.to_owned(), "")..)
+            .map(|(key, _)| key)
+            .take_while(|(of, _)| of == uid)
+            .cloned()
+            .collect();
         for key in of {
             self.clocks.remove(&key);
         }

@@ -29,7 +29,8 @@ pub(super) fn look_at(acting: &mut Acting<'_>, place: &Place) {
         let name = meta::text(&claim, "name");
         let used = acting.any(pods::TABLE, meta::text(&claim, "namespace"), |pod| {
             let volumes = items(pod, "spec.volumes").iter();
-            !pods::has_ended(pod) && volumes.into_iter().any(|volume| text(volume, "persistentVolumeClaim.claimName") == name)
+            !pods::has_ended(pod)
+                && volumes.into_iter().any(|volume| text(volume, "persistentVolumeClaim.claimName") == name)
         });
         if used {
             let pause = acting.settings().pace.stop;

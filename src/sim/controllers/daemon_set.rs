@@ -66,7 +66,8 @@ fn step(acting: &mut Acting<'_>, set: &Value, revisions: &Revisions, pods: &mut 
     }
     // A node whose pod is on its way out waits for it.
     let lacking = nodes.iter().filter(|node| !kept.iter().any(|pod| node_of(pod) == **node)).skip(pods.terminating);
-    let made: Vec<Value> = lacking.filter_map(|node| acting.create(MANAGER, pods::TABLE, &pod(set, revisions, node))).collect();
+    let made: Vec<Value> =
+        lacking.filter_map(|node| acting.create(MANAGER, pods::TABLE, &pod(set, revisions, node))).collect();
     kept.extend(made);
     if text(set, "spec.updateStrategy.type") != "OnDelete" {
         let most = at(set, "spec.updateStrategy.rollingUpdate.maxUnavailable");
@@ -113,9 +114,8 @@ fn pod(set: &Value, revisions: &Revisions, node: &str) -> Value {
     let field = json!({"key": "metadata.name", "operator": "In", "values": [node]});
     put(&mut pod, AFFINITY, json!({"nodeSelectorTerms": [{"matchFields": [field]}]}));
     let mut tolerations = items(&pod, "spec.tolerations").to_vec();
-    tolerations.extend(
-        TOLERATED.iter().map(|(key, effect)| json!({"key": key, "operator": "Exists", "effect": effect})),
-    );
+    tolerations
+        .extend(TOLERATED.iter().map(|(key, effect)| json!({"key": key, "operator": "Exists", "effect": effect})));
     put(&mut pod, "spec.tolerations", tolerations);
     pod
 }

@@ -150,9 +150,7 @@ impl State {
 
     /// The state of a container, and its last one.
     fn container(self, name: &str, image: &str, began: &str, now: &str) -> (Value, Value) {
-        let ended = |code: i64, reason: &str| {
-            json!({"terminated": {"exitCode": code, "reason": reason, "startedAt": began, "finishedAt": now}})
-        };
+        let ended = |code: i64, reason: &str| json!({"terminated": {"exitCode": code, "reason": reason, "startedAt": began, "finishedAt": now}});
         let waits = |reason: &str, message: String| json!({"waiting": {"reason": reason, "message": message}});
         match self {
             Self::Running | Self::NotReady => (json!({"running": {"startedAt": now}}), json!({})),
@@ -285,4 +283,3 @@ pub(in crate::sim) fn node_object(index: u32, now: &str) -> Value {
         },
     })
 }
-

@@ -80,7 +80,8 @@ impl Stored {
     fn of(object: &Value, revision: u64, body: Bytes) -> Self {
         let labels = meta::get(object, "labels").and_then(Value::as_object).into_iter().flatten();
         let owners = meta::get(object, "ownerReferences").and_then(Value::as_array).into_iter().flatten();
-        let label = |(name, value): (&String, &Value)| (name.as_str().into(), value.as_str().unwrap_or_default().into());
+        let label =
+            |(name, value): (&String, &Value)| (name.as_str().into(), value.as_str().unwrap_or_default().into());
         Self {
             revision,
             body,
@@ -233,9 +234,22 @@ impl Store {
         std::mem::take(&mut self.touched)
     }
 
-    /// Tells all writes from now on by [`Self::take_writes`]. Who asks for this takes them: they are kept until then.
+    /// Tells by [`Self::take_writes`] all that is there, unless it was restored, and all writes from now on. Who asks for
+    /// this takes them: they are held until then.
     pub fn keep_writes(&mut self) {
-        self.journal.get_or_insert_default();
+        if self.journal.is_some() {
+            return;
+        }
+        let revision = self.revision;
+        let objects =
+            self.tables.iter().flat_map(|(table, of)| of.objects.iter().map(move |(key, it)| (table, key, it)));
+        let writes = objects.map(|(table, key, stored)| Write {
+            table: table.clone(),
+            key: key.clone(),
+            revision,
+            object: Some(stored.body.clone()),
+        });
+        self.journal = Some(writes.collect());
     }
 
     /// The writes since this was asked last, in order.
@@ -243,10 +257,11 @@ impl Store {
         self.journal.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Takes up what was kept. What it held is forgotten; nothing of it is told as a write.
+    /// Takes up what was kept, and tells writes from then on. What it held is forgotten.
     pub fn restore(&mut self, saved: Saved) {
         let revision = saved.revision.max(FIRST);
-        *self = Self { revision, begin: revision, followed: self.followed, ..Self::default() };
+        let journal = Some(Vec::new());
+        *self = Self { revision, begin: revision, followed: self.followed, journal, ..Self::default() };
         for ((table, key), body) in saved.objects {
             let object = serde_json::from_slice::<Value>(&body).unwrap_or_default();
             let own = meta::text(&object, "resourceVersion").parse().unwrap_or(revision);
@@ -372,5 +387,6 @@ impl Store {
 /// Whether an object that is being deleted waits for its dependents, or for them to be let go.
 fn waits(object: &Value) -> bool {
     let finalizers = meta::finalizers(object);
-    meta::get(object, "deletionTimestamp").is_some() && (finalizers.contains(&FOREGROUND) || finalizers.contains(&ORPHAN))
+    meta::get(object, "deletionTimestamp").is_some()
+        && (finalizers.contains(&FOREGROUND) || finalizers.contains(&ORPHAN))
 }

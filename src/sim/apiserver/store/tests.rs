@@ -14,10 +14,7 @@ fn object(text: &str) -> Value {
 
 fn texts(store: &Store, namespace: Option<&str>, at: Option<u64>) -> Vec<String> {
     let listed = store.list("things", namespace, None, at).unwrap();
-    listed
-        .iter()
-        .map(|(key, stored)| format!("{}={}", key.text(), stored.value()["text"].as_str().unwrap()))
-        .collect()
+    listed.iter().map(|(key, stored)| format!("{}={}", key.text(), stored.value()["text"].as_str().unwrap())).collect()
 }
 
 #[test]

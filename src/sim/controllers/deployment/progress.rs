@@ -94,8 +94,9 @@ fn follow(
     let wanted = number(deployment, "spec.replicas");
     let before = |path: &str| number(deployment, &format!("status.{path}"));
     let old = |counts: &dyn Fn(&str) -> i64| counts("replicas") - counts("updatedReplicas");
-    let gets_on = ["updatedReplicas", "readyReplicas", "availableReplicas"].iter().any(|path| counted(path) > before(path))
-        || old(&counted) < old(&before);
+    let gets_on =
+        ["updatedReplicas", "readyReplicas", "availableReplicas"].iter().any(|path| counted(path) > before(path))
+            || old(&counted) < old(&before);
     if is_whole && counted("updatedReplicas") == wanted && counted("availableReplicas") == wanted {
         let message = told("has successfully progressed.");
         put(acting, conditions, PROGRESSING, ("True", ARRIVED, &message), false);

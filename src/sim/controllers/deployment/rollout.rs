@@ -40,9 +40,10 @@ pub(super) fn next(deployment: &Value, sets: &Sets, paused: bool) -> Option<Step
         if !down.is_empty() {
             return Some(Step::Scale(down));
         }
-        let gone = sets.old.iter().all(|set| {
-            number(set, "status.replicas") == 0 && number(set, "status.terminatingReplicas") == 0
-        });
+        let gone = sets
+            .old
+            .iter()
+            .all(|set| number(set, "status.replicas") == 0 && number(set, "status.terminatingReplicas") == 0);
         return (gone && current != wanted).then(|| Step::Scale(vec![(name(new), wanted)]));
     }
     let target = if current > wanted { wanted } else { grown(deployment, sets, current) };

@@ -17,8 +17,14 @@ const HISTORY: &str = "deployment.kubernetes.io/revision-history";
 const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
 const MOST: &str = "deployment.kubernetes.io/max-replicas";
 /// Annotations that stay the Deployment's own.
-const OWN: [&str; 6] =
-    ["kubectl.kubernetes.io/last-applied-configuration", REVISION, HISTORY, DESIRED, MOST, "deprecated.deployment.rollback.to"];
+const OWN: [&str; 6] = [
+    "kubectl.kubernetes.io/last-applied-configuration",
+    REVISION,
+    HISTORY,
+    DESIRED,
+    MOST,
+    "deprecated.deployment.rollback.to",
+];
 
 /// The ReplicaSets of a Deployment.
 #[derive(Debug)]
@@ -93,7 +99,8 @@ impl Sets {
         let known = revision(new);
         if known < next {
             if known > 0 {
-                let history: Vec<_> = annotation(new, HISTORY).into_iter().map(str::to_owned).chain([known.to_string()]).collect();
+                let history: Vec<_> =
+                    annotation(new, HISTORY).into_iter().map(str::to_owned).chain([known.to_string()]).collect();
                 annotations.insert(HISTORY.to_owned(), history.join(",").into());
             }
             annotations.insert(REVISION.to_owned(), next.to_string().into());
