@@ -5,6 +5,8 @@
 
 pub mod apiserver;
 pub mod cel;
+pub mod controllers;
+pub mod disk;
 pub mod faults;
 pub mod fields;
 pub mod kinds;

@@ -47,7 +47,7 @@ impl World {
             let since = jiff::SignedDuration::try_from(EPOCH + origin.elapsed()).unwrap();
             Timestamp::UNIX_EPOCH + since
         };
-        let controllers = Controllers { namespaces: true, garbage: true };
+        let controllers = Controllers { namespaces: true, garbage: true, ..Controllers::default() };
         let server = ApiServer::new(random.random(), controllers, Vec::new(), now());
         let shared = Shared::new(server, Arc::new(now));
         let ledger = Ledger::default();
