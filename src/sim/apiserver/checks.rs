@@ -24,8 +24,7 @@ pub(super) fn check_kind(
         let why = if is_known(sent, kind) {
             format!("converting ({version}.{kind}) to ({}): unknown conversion", resource.go_type(false))
         } else {
-            // Where the server's sources keep the list of kinds.
-            format!("no kind {kind:?} is registered for version {sent:?} in scheme \"pkg/runtime/scheme.go:111\"")
+            unregistered(kind, sent)
         };
         return Err(Status::bad_request(format!(
             "{kind} in version {version:?} cannot be handled as a {wanted}: {why}"
@@ -36,6 +35,12 @@ pub(super) fn check_kind(
         members.insert("kind".to_owned(), resource.kind.as_str().into());
     }
     Ok(())
+}
+
+/// What is said of a kind that there isn't.
+pub(super) fn unregistered(kind: &str, version: &str) -> String {
+    // Where the server's sources keep the list of kinds.
+    format!("no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"")
 }
 
 /// The name of what was sent is that of the path.

@@ -75,8 +75,8 @@ pub fn tidy(object: &mut Value) {
     });
 }
 
-/// What is wrong with the metadata of an object.
-pub fn check(object: &Value, kind: &Kind, namespaced: bool) -> Vec<FieldError> {
+/// What is wrong with the metadata of an object. Of a custom one any qualified name is a finalizer.
+pub fn check(object: &Value, kind: &Kind, (namespaced, custom): (bool, bool)) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let invalid = |field: &str, value: &str, problem: String| FieldError::invalid(field, &value.into(), problem);
     let generate = text(object, "generateName");
@@ -107,7 +107,7 @@ pub fn check(object: &Value, kind: &Kind, namespaced: bool) -> Vec<FieldError> {
         let problems = names::qualified_name(finalizer);
         if !problems.is_empty() {
             errors.extend(problems.into_iter().map(|problem| invalid(&field, finalizer, problem)));
-        } else if !finalizer.contains('/') && !KNOWN_FINALIZERS.contains(&finalizer) {
+        } else if !finalizer.contains('/') && !custom && !KNOWN_FINALIZERS.contains(&finalizer) {
             let problem = "name is neither a standard finalizer name nor is it fully qualified";
             errors.push(invalid(&field, finalizer, problem.to_owned()));
         }
@@ -172,7 +172,7 @@ fn check_owners(object: &Value) -> Vec<FieldError> {
 /// An owner reference as the server writes it, its members in the order of its type.
 fn owner_text(owner: &Value) -> String {
     let always =
-        ["apiVersion", "kind", "name", "uid"].map(|name| (name, owner.get(name).cloned().unwrap_or("".into())));
+        ["apiVersion", "kind", "name", "uid"].map(|name| (name, owner.get(name).cloned().unwrap_or_else(|| "".into())));
     let others = ["controller", "blockOwnerDeletion"].map(|name| (name, owner.get(name).cloned().unwrap_or_default()));
     let others = others.into_iter().filter(|(_, value)| !value.is_null());
     let told: Vec<String> = always.into_iter().chain(others).map(|(name, value)| format!("{name:?}:{value}")).collect();

@@ -2,6 +2,8 @@
 //! number: `now` comes with each request, and names and ids from a generator that was given a seed.
 
 pub mod access;
+pub(in crate::sim) mod acting;
+pub mod admission;
 mod checks;
 pub mod columns;
 mod custom;
@@ -17,6 +19,7 @@ pub mod lifecycle;
 pub mod list;
 pub mod meta;
 pub mod names;
+pub mod openapi;
 mod options;
 mod patch;
 pub mod reply;
@@ -29,6 +32,7 @@ pub mod status;
 pub mod store;
 pub mod table;
 pub mod watch;
+mod work;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +45,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::access::{Action, User};
+use self::admission::Admission;
 use self::form::Form;
 use self::ids::Ids;
 use self::lifecycle::Controllers;
@@ -49,8 +54,9 @@ use self::reply::{Reply, partial, whole};
 use self::request::{Address, Query, Target, verb};
 use self::resources::{Resource, Resources};
 use self::status::Status;
-use self::store::{Key, Place, Store, Stored};
+use self::store::{Key, Place, Saved, Store, Stored, Write};
 use self::watch::{Frame, Watch};
+use self::work::Work;
 use super::fields::FieldSet;
 use super::kinds::services::Addresses;
 use super::kinds::{self, Kind, warnings};
@@ -124,13 +130,56 @@ pub struct ApiServer {
     accounts: Vec<(String, User)>,
     /// What Services were given.
     addresses: Addresses,
+    work: Work,
+    /// Webhooks.
+    admissions: Vec<Admission>,
 }
 
 impl ApiServer {
-    /// A server that holds nothing but the namespaces that every cluster has. What it draws comes from the seed.
+    /// A server that holds nothing but the namespaces that every cluster has, and nodes if pods are to run. What it draws
+    /// comes from the seed.
     pub fn new(seed: u64, controllers: Controllers, accounts: Vec<(String, User)>, now: Timestamp) -> Self {
-        let mut server = Self {
-            store: Store::default(),
+        let mut server = Self::empty(seed, controllers, accounts);
+        let accounts = std::mem::take(&mut server.accounts);
+        for name in NAMESPACES {
+            let namespace = json!({"metadata": {"name": name}}).to_string();
+            let path = "/api/v1/namespaces?fieldManager=kube-apiserver";
+            if let Ok(request) = http::Request::builder().method(Method::POST).uri(path).body(namespace.into()) {
+                server.handle(&request, now);
+            }
+        }
+        server.join_nodes(now);
+        server.accounts = accounts;
+        server
+    }
+
+    /// A server that goes on with what another one kept. Revisions go on; of what was before, watches are told that it is
+    /// forgotten. The controllers look at everything again.
+    pub fn restore(
+        seed: u64,
+        controllers: Controllers,
+        accounts: Vec<(String, User)>,
+        saved: Saved,
+        now: Timestamp,
+    ) -> Self {
+        // What is drawn from now on is not what was drawn before.
+        let mut server = Self::empty(seed.wrapping_add(saved.revision), controllers, accounts);
+        server.store.restore(saved);
+        let listed = |table: &str| server.store.list(table, None, None, None).unwrap_or_default();
+        let definitions: BTreeSet<Key> =
+            listed(definitions::DEFINITIONS).into_iter().map(|(key, _)| key.clone()).collect();
+        let services: Vec<_> = listed("services").into_iter().map(|(_, stored)| stored.value()).collect();
+        server.changed_definitions = definitions;
+        services.iter().for_each(|service| server.addresses.keep(service));
+        server.settle(now);
+        server
+    }
+
+    fn empty(seed: u64, controllers: Controllers, accounts: Vec<(String, User)>) -> Self {
+        let mut store = Store::default();
+        store.follow(controllers.tables());
+        Self {
+            store,
             resources: Resources::default(),
             ids: Ids::new(seed),
             deduced: Schema::deduced(),
@@ -140,17 +189,20 @@ impl ApiServer {
             controllers,
             accounts,
             addresses: Addresses::default(),
-        };
-        let accounts = std::mem::take(&mut server.accounts);
-        for name in NAMESPACES {
-            let namespace = json!({"metadata": {"name": name}}).to_string();
-            let path = "/api/v1/namespaces?fieldManager=kube-apiserver";
-            if let Ok(request) = http::Request::builder().method(Method::POST).uri(path).body(namespace.into()) {
-                server.handle(&request, now);
-            }
+            work: Work::default(),
+            admissions: Vec::new(),
         }
-        server.accounts = accounts;
-        server
+    }
+
+    /// Tells by [`Self::take_writes`] all that is there, unless it was restored, and all writes from now on, for who keeps
+    /// them.
+    pub fn keep_writes(&mut self) {
+        self.store.keep_writes();
+    }
+
+    /// The writes since this was asked last, in order.
+    pub fn take_writes(&mut self) -> Vec<Write> {
+        self.store.take_writes()
     }
 
     /// Answers a request.
@@ -165,6 +217,7 @@ impl ApiServer {
     }
 
     fn answer(&mut self, request: &Request, now: Timestamp) -> Answer {
+        self.wake(now);
         let uri = request.uri();
         let user = match self.authenticate(request.headers()) {
             Ok(user) => user,
@@ -184,7 +237,10 @@ impl ApiServer {
                 if let Err(status) = self.authorize(&user, Action::Path { verb: &verb, path }) {
                     return Answer::Reply(status.into());
                 }
-                Answer::Reply(discovery::answer(&self.resources, path, request).unwrap_or_else(Reply::from))
+                let document = (request.method() == Method::GET)
+                    .then(|| openapi::answer(&self.resources, path, request.headers()));
+                let found = document.flatten().map_or_else(|| discovery::answer(&self.resources, path, request), Ok);
+                Answer::Reply(found.unwrap_or_else(Reply::from))
             }
         }
     }
@@ -197,6 +253,13 @@ impl ApiServer {
     /// The newest revision: when it moves, watches may have something to tell.
     pub fn revision(&self) -> u64 {
         self.store.revision()
+    }
+
+    /// Forgets what was: watches from now on begin at the newest revision at the earliest, and others are told that they are
+    /// too old.
+    pub fn compact(&mut self) {
+        let revision = self.store.revision();
+        self.store.compact(revision);
     }
 
     fn resource(

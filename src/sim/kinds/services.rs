@@ -231,6 +231,13 @@ impl Addresses {
         errors
     }
 
+    /// Takes note of what a Service has from before.
+    pub fn keep(&mut self, service: &Value) {
+        self.addresses.extend(texts(service, "spec.clusterIPs").into_iter().filter_map(offset));
+        let ports = items(service, "spec.ports").iter().map(|port| number(port, "nodePort"));
+        self.ports.extend(ports.chain([number(service, "spec.healthCheckNodePort")]).filter(|port| *port != 0));
+    }
+
     /// Takes back what a Service had.
     pub fn release(&mut self, service: &Value) {
         for address in texts(service, "spec.clusterIPs") {

@@ -402,7 +402,14 @@ fn gizmo(rng: &mut Rng) -> Value {
             ("when", &[json!("2026-01-01T00:00:00Z"), json!("now")]),
             ("port", &[json!(80), json!("http"), json!(true)]),
             ("maybe", &[json!(null), json!("x")]),
-            ("ports", &[json!([{"port": 80}]), json!([{"port": 80, "protocol": "UDP"}, {"port": 80}]), json!([{"name": "x"}])]),
+            (
+                "ports",
+                &[
+                    json!([{"port": 80}]),
+                    json!([{"port": 80, "protocol": "UDP"}, {"port": 80}]),
+                    json!([{"name": "x"}]),
+                ],
+            ),
             ("parts", &[json!([{"id": "a"}, {"id": "b", "text": "x"}]), json!([{"id": "a", "more": 1}])]),
             (
                 "template",

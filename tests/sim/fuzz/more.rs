@@ -70,7 +70,11 @@ fn stateful_set(rng: &mut Rng, whole: bool) -> Value {
             ("podManagementPolicy", &[json!("OrderedReady"), json!("Parallel")]),
             (
                 "updateStrategy",
-                &[json!({"type": "OnDelete"}), json!({"rollingUpdate": {"partition": 1}}), json!({"type": "RollingUpdate"})],
+                &[
+                    json!({"type": "OnDelete"}),
+                    json!({"rollingUpdate": {"partition": 1}}),
+                    json!({"type": "RollingUpdate"}),
+                ],
             ),
             ("revisionHistoryLimit", &[json!(3)]),
             ("volumeClaimTemplates", &[json!([claim("1Gi")]), json!([claim("1024Mi")])]),
@@ -164,9 +168,7 @@ fn ingress(rng: &mut Rng, whole: bool) -> Value {
 }
 
 fn autoscaler(rng: &mut Rng, whole: bool) -> Value {
-    let usage = |name: &str, percent: i64| {
-        json!({"type": "Resource", "resource": {"name": name, "target": {"type": "Utilization", "averageUtilization": percent}}})
-    };
+    let usage = |name: &str, percent: i64| json!({"type": "Resource", "resource": {"name": name, "target": {"type": "Utilization", "averageUtilization": percent}}});
     let mut spec = some_of(
         rng,
         &[
@@ -210,12 +212,13 @@ fn network_policy(rng: &mut Rng) -> Value {
         &[
             (
                 "ingress",
-                &[json!([{}]), json!([{"from": [peer], "ports": [{"port": 80}]}]), json!([{"ports": [{"port": "http"}]}])],
+                &[
+                    json!([{}]),
+                    json!([{"from": [peer], "ports": [{"port": 80}]}]),
+                    json!([{"ports": [{"port": "http"}]}]),
+                ],
             ),
-            (
-                "egress",
-                &[json!([{"to": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}]), json!([])],
-            ),
+            ("egress", &[json!([{"to": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}]), json!([])]),
             ("policyTypes", &[json!(["Ingress"]), json!(["Ingress", "Egress"]), json!(["Egress"])]),
         ],
     );
@@ -255,7 +258,11 @@ fn claim(rng: &mut Rng, whole: bool) -> Value {
     }
     if whole || rng.percent(40) {
         spec["resources"] = rng
-            .pick(&[json!({"requests": {"storage": "1Gi"}}), json!({"requests": {"storage": "1024Mi"}}), json!({"requests": {"storage": "2Gi"}})])
+            .pick(&[
+                json!({"requests": {"storage": "1Gi"}}),
+                json!({"requests": {"storage": "1024Mi"}}),
+                json!({"requests": {"storage": "2Gi"}}),
+            ])
             .clone();
     }
     json!({"spec": spec})
@@ -349,9 +356,7 @@ pub(super) fn places(kind: Kind) -> Vec<(&'static str, Vec<Value>)> {
 /// What somebody says of the state of an object, if the kind has one.
 pub(super) fn status(kind: Kind, rng: &mut Rng) -> Option<Value> {
     let replicas = 1 + rng.below(3);
-    let condition = |kind: &str, status: &str| {
-        json!({"type": kind, "status": status, "lastTransitionTime": "2026-01-01T00:00:00Z", "reason": "R", "message": "m"})
-    };
+    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": "2026-01-01T00:00:00Z", "reason": "R", "message": "m"});
     Some(match kind {
         Kind::Deployment | Kind::StatefulSet => rng
             .pick(&[

@@ -287,7 +287,9 @@ fn managed_fields(rng: &mut Rng, target: &Target) -> String {
             {"op": "replace", "path": "/metadata/managedFields/0/operation", "value": "Apply"},
         ]),
         4 => json!([{"op": "remove", "path": "/metadata/managedFields/0"}]),
-        _ => json!([{"op": "replace", "path": "/metadata/managedFields/0/operation", "value": rng.pick(&["Update", "Else"])}]),
+        _ => {
+            json!([{"op": "replace", "path": "/metadata/managedFields/0/operation", "value": rng.pick(&["Update", "Else"])}])
+        }
     };
     format!("PATCH {}{query}\nContent-Type: {JSON_PATCH}\n\n{body}\n", target.path())
 }
