@@ -9,5 +9,6 @@ pub mod kinds;
 pub mod managed;
 pub mod patch;
 pub mod schema;
+pub mod serve;
 pub mod shared;
 pub mod typed;
