@@ -76,12 +76,10 @@ impl Shared {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
-        let body = match tokio::time::timeout(BODY_LIMIT, Limited::new(body, MAX_BODY).collect()).await {
-            Err(_) => {
-                let message = format!("the body of the request was not there within {} s", BODY_LIMIT.as_secs());
-                return response(Status::bad_request(message).into());
-            }
-            Ok(body) => body,
+        let body = tokio::time::timeout(BODY_LIMIT, Limited::new(body, MAX_BODY).collect());
+        let Ok(body) = body.await else {
+            let message = format!("the body of the request was not there within {} s", BODY_LIMIT.as_secs());
+            return response(Status::bad_request(message).into());
         };
         let body = match body {
             Ok(body) => body.to_bytes(),

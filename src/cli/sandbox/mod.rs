@@ -13,6 +13,7 @@ mod client;
 mod cluster;
 mod drift;
 mod folder;
+mod front;
 mod load;
 mod objects;
 mod progress;

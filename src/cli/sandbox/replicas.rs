@@ -25,8 +25,6 @@ const SHORT_LIFE: Duration = Duration::from_secs(10);
 const MAX_FAILURES: u32 = 5;
 /// How long a replica may take to stop before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
-/// Port of the first replica's API where it is free: that of `driftless get`.
-pub(super) const API_PORT: u16 = 8081;
 /// What an agent must not take over from the sandbox's surroundings, beside its own settings.
 const STRANGE: [&str; 8] = [
     "KUBECONFIG",
@@ -70,12 +68,12 @@ pub(super) struct Replica {
 
 impl Replica {
     /// The replica of this number, in a sandbox's folder; nothing is started yet.
-    pub(super) fn new(number: usize, folder: &Path, kubeconfig: &Path, api_port: u16) -> io::Result<Self> {
+    pub(super) fn new(number: usize, folder: &Path, kubeconfig: &Path) -> io::Result<Self> {
         let name = format!("replica-{}", number + 1);
         Ok(Self {
             number,
-            api: free_address(api_port)?,
-            public: free_address(0)?,
+            api: free_address()?,
+            public: free_address()?,
             program: std::env::current_exe()?,
             kubeconfig: kubeconfig.to_owned(),
             log: folder.join(format!("{name}.log")),
@@ -192,8 +190,7 @@ async fn follow(mut lines: impl AsyncBufRead + Unpin, mut log: File, news: mpsc:
     let _ = log.flush().await;
 }
 
-/// An address on loopback with this port, or with another one if it is taken. Somebody may be faster to use it.
-fn free_address(port: u16) -> io::Result<SocketAddr> {
-    let wanted = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    wanted.or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?.local_addr()
+/// An address on loopback that nobody uses. Somebody may be faster to do so.
+fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

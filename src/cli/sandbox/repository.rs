@@ -29,7 +29,7 @@ const FILES: [(&str, &str); 28] = files![
     "apps/order-service/base/service-account.yaml",
     "apps/order-service/base/service.yaml",
     "apps/order-service/overlays/development/kustomization.yaml",
-    "apps/order-service/overlays/production/disruption-budget.yaml",
+    "apps/order-service/overlays/production/network-policy.yaml",
     "apps/order-service/overlays/production/kustomization.yaml",
     "apps/order-service/overlays/staging/kustomization.yaml",
     "clusters/dev-cluster/kustomization.yaml",

@@ -1,6 +1,6 @@
 //! `driftless sandbox`: starts everything, tells what happens, and takes everything away again.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,14 +20,16 @@ use super::folder::{self, Folder};
 use super::load::Load;
 use super::objects;
 use super::progress::{Line, Progress, Tone};
-use super::replicas::{API_PORT, News, Replica};
+use super::replicas::{News, Replica};
 use super::screen::Screen;
 use super::state::{self, ReplicaState, State};
 use super::tour::{self, Places};
-use super::{Start, repository};
+use super::{Start, front, repository};
 use crate::cli::error::CommandError;
 use crate::sim::serve::Face;
 
+/// Port of the leader's API where it is free: that of `driftless get`.
+const API_PORT: u16 = 8081;
 /// How many agents there are.
 const REPLICAS: usize = 2;
 /// How long all Applications may take to be Synced and Healthy before the tour begins without.
@@ -74,9 +76,17 @@ async fn sandbox(start: &Start, load: Load, folder: &Folder) -> Result<(), Comma
     tasks.spawn(async move { shared.serve_as(&face, listener, serving).await });
 
     let pid = std::process::id();
-    let state = State { pid, server, kubeconfig, repository: None, replicas: Vec::new(), ready: false };
-    let mut running =
-        Running { folder, cluster, load, state, screen: &mut screen, progress: Progress::default(), begun };
+    let state = State { pid, server, kubeconfig, api: None, repository: None, replicas: Vec::new(), ready: false };
+    let mut running = Running {
+        folder,
+        cluster,
+        load,
+        state,
+        screen: &mut screen,
+        progress: Progress::default(),
+        leader: watch::Sender::new(None),
+        begun,
+    };
     let done =
         if start.no_agent { running.without_agents(&stopped).await } else { running.with_agents(&stopped).await };
     // The server goes last: the agents give their Lease away.
@@ -94,6 +104,8 @@ struct Running<'s> {
     state: State,
     screen: &'s mut Screen,
     progress: Progress,
+    /// Where the API of the replica that leads is.
+    leader: watch::Sender<Option<SocketAddr>>,
     begun: Instant,
 }
 
@@ -132,6 +144,8 @@ impl Running<'_> {
         self.state.repository = Some(path);
         let replicas = self.replicas()?;
         let (ends, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let front = self.front().await?;
+        tasks.spawn(front::pass_on(front, self.leader.subscribe(), ends.clone()));
         let (tell, mut told) = mpsc::channel(QUEUE);
         for replica in &replicas {
             tasks.spawn(replica.clone().keep(tell.clone(), ends.clone()));
@@ -152,8 +166,7 @@ impl Running<'_> {
     fn replicas(&mut self) -> Result<Vec<Replica>, CommandError> {
         let mut replicas = Vec::new();
         for number in 0..REPLICAS {
-            let port = if number == 0 { API_PORT } else { 0 };
-            let replica = Replica::new(number, self.folder.path(), &self.state.kubeconfig, port)
+            let replica = Replica::new(number, self.folder.path(), &self.state.kubeconfig)
                 .map_err(|error| CommandError::failure(format_args!("an agent can't be started: {error}")))?;
             replica.forget().map_err(|error| {
                 CommandError::failure(format_args!("what {} kept can't be removed: {error}", replica.name))
@@ -163,6 +176,20 @@ impl Running<'_> {
             replicas.push(replica);
         }
         Ok(replicas)
+    }
+
+    /// Where the API of whoever leads will be reached.
+    async fn front(&mut self) -> Result<TcpListener, CommandError> {
+        let usual = TcpListener::bind((Ipv4Addr::LOCALHOST, API_PORT)).await;
+        let listener = match usual {
+            Ok(listener) => Ok(listener),
+            Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await,
+        };
+        let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (address, listener) = bound
+            .map_err(|error| CommandError::failure(format_args!("there is no port for the agents' API: {error}")))?;
+        self.state.api = Some(format!("http://{address}"));
+        Ok(listener)
     }
 
     /// Tells what happens until it is to stop, or an agent can't be kept running.
@@ -188,7 +215,7 @@ impl Running<'_> {
                     None => applications = self.cluster.watch(objects::APPLICATIONS_PATH).await?,
                 },
                 event = leases.next() => match event {
-                    Some(event) => self.lease(&event, up)?,
+                    Some(event) => self.lease(&event, replicas, up)?,
                     None => leases = self.cluster.watch(objects::LEASES_PATH).await?,
                 },
                 Some(news) = told.recv() => self.news(news, replicas, up)?,
@@ -224,18 +251,17 @@ impl Running<'_> {
         }
         self.state.write(self.folder.path())?;
         let usual = format!("http://127.0.0.1:{API_PORT}");
-        let apis: Vec<&str> = self.state.replicas.iter().map(|replica| replica.api.as_str()).collect();
-        let api = apis.first().copied().filter(|api| *api != usual).map(str::to_owned);
+        let api = self.state.api.clone().unwrap_or_default();
         let here = self.folder.path();
         let places = Places {
             driftless: program(),
             folder: here.display().to_string(),
             named: folder::usual().canonicalize().ok().as_deref() != Some(here),
-            api,
+            api: Some(api.clone()).filter(|api| *api != usual),
             kubectl: on_path("kubectl"),
         };
         self.screen.text(&tour::text(&tour::tour(&places)));
-        self.screen.text(&format!("The agents' HTTP API: {}/api/v1/applications", apis.join("/api/v1/applications, ")));
+        self.screen.text(&format!("The HTTP API of the agent that leads: {api}/api/v1/applications"));
         let fate = if self.folder.stays() { "stays" } else { "is removed then" };
         self.screen.text(&format!("Ctrl-C ends everything; {} {fate}. What happens:\n", here.display()));
         self.tell_programs()
@@ -255,11 +281,13 @@ impl Running<'_> {
         }
     }
 
-    fn lease(&mut self, event: &Value, up: bool) -> Result<(), CommandError> {
+    fn lease(&mut self, event: &Value, replicas: &[Replica], up: bool) -> Result<(), CommandError> {
         let Some(leader) = self.progress.lease(event) else { return Ok(()) };
         for replica in &mut self.state.replicas {
             replica.leader = leader.as_ref() == Some(&replica.name);
         }
+        let leading = replicas.iter().find(|replica| leader.as_ref() == Some(&replica.name));
+        self.leader.send_replace(leading.map(|replica| replica.api));
         self.state.write(self.folder.path())?;
         if let Some(name) = leader.filter(|_| up) {
             self.screen.line(&Line { subject: name, text: "leads".to_owned(), tone: Tone::Good });

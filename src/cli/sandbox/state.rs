@@ -25,6 +25,9 @@ pub(super) struct State {
     pub(super) server: String,
     /// Its kubeconfig.
     pub(super) kubeconfig: PathBuf,
+    /// Address of the HTTP API of the agent that leads, whichever it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) api: Option<String>,
     /// The Git repository, where there are agents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) repository: Option<PathBuf>,
@@ -41,7 +44,7 @@ pub(super) struct ReplicaState {
     pub(super) name: String,
     /// Its process id; `None`: it is about to be started again.
     pub(super) pid: Option<u32>,
-    /// Address of its HTTP API.
+    /// Address of its own HTTP API.
     pub(super) api: String,
     /// Whether it leads.
     pub(super) leader: bool,

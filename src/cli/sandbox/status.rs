@@ -28,6 +28,9 @@ impl Status {
 fn table(state: &State) -> String {
     let mut table = Table::new(&["NAME", "PID", "ROLE", "ADDRESS"]);
     table.row(["api-server", &state.pid.to_string(), "", &state.server]);
+    if let Some(api) = &state.api {
+        table.row(["api-of-leader", &state.pid.to_string(), "", api]);
+    }
     for replica in &state.replicas {
         let (pid, role) = match replica.pid {
             None => (String::new(), "stopped"),
@@ -48,23 +51,25 @@ mod tests {
         let replica = |name: &str, pid, leader| ReplicaState {
             name: name.to_owned(),
             pid,
-            api: "http://127.0.0.1:8081".to_owned(),
+            api: "http://127.0.0.1:18081".to_owned(),
             leader,
         };
         let state = State {
             pid: 7,
             server: "https://127.0.0.1:6443".to_owned(),
             kubeconfig: "kubeconfig".into(),
+            api: Some("http://127.0.0.1:8081".to_owned()),
             repository: None,
             replicas: vec![replica("replica-1", None, false), replica("replica-2", Some(9), true)],
             ready: true,
         };
         assert_eq!(
             table(&state),
-            "NAME         PID      ROLE      ADDRESS\n\
-             api-server   7        <none>    https://127.0.0.1:6443\n\
-             replica-1    <none>   stopped   http://127.0.0.1:8081\n\
-             replica-2    9        leader    http://127.0.0.1:8081\n"
+            "NAME            PID      ROLE      ADDRESS\n\
+             api-server      7        <none>    https://127.0.0.1:6443\n\
+             api-of-leader   7        <none>    http://127.0.0.1:8081\n\
+             replica-1       <none>   stopped   http://127.0.0.1:18081\n\
+             replica-2       9        leader    http://127.0.0.1:18081\n"
         );
     }
 }
