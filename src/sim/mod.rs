@@ -4,6 +4,8 @@
 //! way that is wanted. It is an independent witness: it takes nothing from the agent's own code.
 
 pub mod apiserver;
+pub mod cel;
+pub mod faults;
 pub mod fields;
 pub mod kinds;
 pub mod managed;

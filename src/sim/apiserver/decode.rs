@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::request::FieldValidation;
 use super::resources::Resource;
 use super::status::Status;
-use crate::sim::schema::{Format, FormatError, Scalar, Schema, Type, check_formats, normalize};
+use crate::sim::schema::{Format, FormatError, Scalar, Schema, Schemas, Type, check_formats, normalize};
 
 /// Largest body, in bytes, as the real server has it.
 pub const MAX_BODY: usize = 3_145_728;
@@ -72,7 +72,8 @@ pub fn object(body: &[u8], resource: &Resource, schema: Option<&Schema>) -> Resu
     }
     let problems = RefCell::new(Vec::new());
     let path = String::new();
-    let node = Node { of: schema.map(Schema::root), path: &path, inside: &resource.kind, problems: &problems };
+    let root = schema.map(Schema::root);
+    let node = Node { of: root, path: &path, prefix: "", inside: &resource.kind, problems: &problems };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let read = node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match read {
@@ -117,18 +118,55 @@ fn syntax(error: &serde_json::Error) -> String {
     if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() }
 }
 
-fn unfit(resource: &Resource, why: &str) -> Status {
+/// What is said of an object that is none of the resource's kind.
+pub fn unfit(resource: &Resource, why: &str) -> Status {
     let Resource { kind, version, .. } = resource;
     Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
 }
 
 fn unrecognized(resource: &Resource, why: &str, body: &[u8]) -> Status {
-    let hex = match body {
+    unknown(resource, &format!("couldn't get version/kind; json parse error: {why}"), body)
+}
+
+/// What is said of an object that lacks what tells its kind.
+pub fn missing(resource: &Resource, member: &str, body: &[u8]) -> Status {
+    let text = String::from_utf8_lossy(body);
+    unknown(resource, &format!("Object '{member}' is missing in '{text}'"), body)
+}
+
+fn unknown(resource: &Resource, why: &str, body: &[u8]) -> Status {
+    /// Bytes of a body that are shown.
+    const SHOWN: usize = 30;
+    let (shown, more) = body.split_at(SHOWN.min(body.len()));
+    let told = match shown {
         [] => "<empty>".to_owned(),
-        body => body.iter().take(1024).map(|byte| format!("{byte:02x}")).collect(),
+        [b'{', ..] => String::from_utf8_lossy(shown).into_owned(),
+        shown => shown.iter().map(|byte| format!("{byte:02x}")).collect(),
     };
-    let unknown = format!("the object provided is unrecognized (must be of type {})", resource.kind);
-    Status::bad_request(format!("{unknown}: couldn't get version/kind; json parse error: {why} ({hex})"))
+    let more = if more.is_empty() { "" } else { " ..." };
+    let kind = &resource.kind;
+    Status::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {why} ({told}{more})"))
+}
+
+/// What is unknown in the metadata of an object that has no other type, as `unknown field "metadata.colour"`. `parent` is the
+/// path of the object, with a dot at its end.
+///
+/// # Errors
+/// What Go says of metadata that it can't read.
+pub fn metadata(object: &Value, parent: &str) -> Result<Vec<String>, String> {
+    let (Some(metadata), Some(schema)) = (object.get("metadata"), Schemas::builtin().named("meta.v1.ObjectMeta"))
+    else {
+        return Ok(Vec::new());
+    };
+    if metadata.is_null() {
+        return Ok(Vec::new());
+    }
+    let problems = RefCell::new(Vec::new());
+    let prefix = format!("{parent}metadata.");
+    let node = Node { of: Some(schema.root()), path: "", prefix: &prefix, inside: "ObjectMeta", problems: &problems };
+    let read = node.deserialize(metadata).map_err(|error: serde_json::Error| error.to_string())?;
+    check_formats(schema.root(), &read).map_err(|error| misformed(&error))?;
+    Ok(problems.into_inner())
 }
 
 /// What Go calls a JSON value.
@@ -144,10 +182,13 @@ pub fn noun(value: &Value) -> &'static str {
 }
 
 /// One value, read by its type.
+#[derive(Clone, Copy)]
 struct Node<'a, 't> {
     /// `None`: anything goes.
     of: Option<Type<'t>>,
     path: &'a str,
+    /// What stands in front of the path where problems are told.
+    prefix: &'a str,
     /// The struct that it is a field of, for the errors.
     inside: &'a str,
     problems: &'a RefCell<Vec<String>>,
@@ -156,7 +197,7 @@ struct Node<'a, 't> {
 impl<'t> Node<'_, 't> {
     fn told(&self, problem: &str, name: &str) {
         let dot = if self.path.is_empty() { "" } else { "." };
-        self.problems.borrow_mut().push(format!("{problem} field \"{}{dot}{name}\"", self.path));
+        self.problems.borrow_mut().push(format!("{problem} field \"{}{}{dot}{name}\"", self.prefix, self.path));
     }
 
     fn wrong<E: Error>(&self, what: &str) -> E {
@@ -252,7 +293,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         let mut list = Vec::new();
         loop {
             let path = format!("{}[{}]", self.path, list.len());
-            let node = Node { of, path: &path, inside: self.inside, problems: self.problems };
+            let node = Node { of, path: &path, ..self };
             match items.next_element_seed(node)? {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
@@ -284,7 +325,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             let struct_name = self.of.map(Type::name).unwrap_or_default();
             let inside =
                 struct_name.rsplit('.').next().filter(|name| !name.is_empty() && !keyed).unwrap_or(self.inside);
-            let node = Node { of, path: if keyed { self.path } else { &path }, inside, problems: self.problems };
+            let node = Node { of, path: if keyed { self.path } else { &path }, inside, ..self };
             let value = members.next_value_seed(node)?;
             object.insert(name, value);
         }

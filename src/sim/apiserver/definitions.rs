@@ -5,15 +5,14 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::ApiServer;
+use super::custom::Version;
 use super::meta;
 use super::options::Options;
 use super::request::{Address, Query};
 use super::resources::{Resource, Subresource};
-use super::status::FieldError;
 use super::store::Key;
 use super::write::{Ownership, now_text, strip};
-use crate::sim::kinds::{Generation, Kind};
-use crate::sim::schema::{Schema, Structural};
+use crate::sim::schema::Structural;
 
 /// Qualified name of the definitions.
 pub(super) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
@@ -23,47 +22,6 @@ const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 /// Who writes the status of definitions.
 const MANAGER: &str = "kube-apiserver";
-
-/// The rules of custom resources whose status is no part of its own.
-static CUSTOM: Kind = Kind { generation: Generation::Spec, unconditional_update: false, ..Kind::PLAIN };
-/// The rules of those whose status is.
-static CUSTOM_WITH_STATUS: Kind =
-    Kind { has_status: true, generation: Generation::Spec, unconditional_update: false, ..Kind::PLAIN };
-
-/// A version of a custom resource.
-#[derive(Clone, Debug)]
-pub(super) struct Version {
-    pub(super) structural: Structural,
-    pub(super) schema: Schema,
-    /// The version as the definition has it.
-    pub(super) definition: Value,
-}
-
-impl Version {
-    /// The rules of its objects.
-    pub(super) fn kind(&self) -> &'static Kind {
-        if self.definition.pointer("/subresources/status").is_some() { &CUSTOM_WITH_STATUS } else { &CUSTOM }
-    }
-
-    /// Where its scale is, as a path of the definition (`specReplicasPath`).
-    pub(super) fn scale_path(&self, name: &str) -> Option<&str> {
-        self.definition.pointer("/subresources/scale")?.get(name)?.as_str()
-    }
-
-    /// Drops what the schema does not know, which is told, and fills in what was left out.
-    pub(super) fn read(&self, object: &mut Value) -> Vec<String> {
-        self.structural.prune(object).into_iter().map(|path| format!("unknown field {path:?}")).collect()
-    }
-
-    /// What is wrong with an object.
-    pub(super) fn check(&self, object: &Value) -> Vec<FieldError> {
-        self.structural
-            .validate(object)
-            .into_iter()
-            .map(|error| FieldError::told(error.reason, error.field, error.message))
-            .collect()
-    }
-}
 
 impl ApiServer {
     /// Does what follows from a change of a definition. Returns whether anything was done.
@@ -118,7 +76,10 @@ impl ApiServer {
         };
         let (group, plural) = (text("/spec/group"), text("/spec/names/plural"));
         self.resources.remove(&group, &plural);
-        self.custom.retain(|(of, _, name), _| *of != group || *name != plural);
+        let known = |(of, _, name): &(String, String, String)| *of == group && *name == plural;
+        let since = self.custom.iter().find(|(place, _)| known(place)).map(|(_, version)| version.since);
+        let since = since.unwrap_or_else(|| self.store.revision());
+        self.custom.retain(|place, _| !known(place));
         for version in definition.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten() {
             if version.get("served") != Some(&true.into()) {
                 continue;
@@ -144,7 +105,7 @@ impl ApiServer {
                 custom: true,
                 definition: version.clone(),
             };
-            let known = Version { schema: structural.schema(), structural, definition: version.clone() };
+            let known = Version { schema: structural.schema(), structural, definition: version.clone(), since };
             self.custom.insert((group.clone(), name, plural.clone()), Arc::new(known));
             self.resources.extend([resource]);
         }

@@ -121,10 +121,11 @@ impl ApiServer {
             if !marked {
                 mark(&mut new, grace, call.now);
                 if is_definition {
+                    meta::edit(&mut new, |metadata| metadata.remove("deletionGracePeriodSeconds"));
                     definitions::mark(&mut new, &now_text(call.now));
                 }
                 let generation = meta::generation(&old);
-                if generation > 0 {
+                if generation > 0 && !is_definition {
                     meta::set(&mut new, "generation", generation + 1);
                 }
             }

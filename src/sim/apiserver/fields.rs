@@ -150,6 +150,7 @@ impl Term {
             Some((_, fields)) if fields.contains(&field.as_str()) => Ok(()),
             Some(_) => Err(Status::bad_request(format!("field label not supported: {field}"))),
             None if matches!(field.as_str(), "metadata.name" | "metadata.namespace") => Ok(()),
+            None if resource.custom && is_selectable(resource, field) => Ok(()),
             None if resource.custom => Err(Status::bad_request(format!("field label not supported: {field}"))),
             None => {
                 let only = r#"only "metadata.name", "metadata.namespace""#;
@@ -157,6 +158,13 @@ impl Term {
             }
         }
     }
+}
+
+/// Whether the definition of a custom resource lets it be selected by a field.
+fn is_selectable(resource: &Resource, field: &str) -> bool {
+    let listed = resource.definition.get("selectableFields").and_then(Value::as_array);
+    let paths = listed.into_iter().flatten().filter_map(|selectable| selectable.get("jsonPath")?.as_str());
+    paths.map(|path| path.trim_start_matches('.')).any(|path| path == field)
 }
 
 /// Cuts at commas that are not escaped.

@@ -113,7 +113,8 @@ pub fn list(
             metadata.insert("remainingItemCount".to_owned(), remaining.into());
         }
     }
-    if let (None, true, Some(metadata)) = (&page.next, resource.custom, metadata.as_object_mut()) {
+    let says_end = resource.custom && form == Form::Whole;
+    if let (None, true, Some(metadata)) = (&page.next, says_end, metadata.as_object_mut()) {
         // Lists of custom resources say that they do not go on.
         metadata.insert("continue".to_owned(), "".into());
     }

@@ -2,8 +2,10 @@
 //! number: `now` comes with each request, and names and ids from a generator that was given a seed.
 
 pub mod access;
+pub mod admission;
 mod checks;
 pub mod columns;
+mod custom;
 pub mod decode;
 mod definitions;
 mod delete;
@@ -38,6 +40,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use self::access::{Action, User};
+use self::admission::Admission;
 use self::ids::Ids;
 use self::lifecycle::Controllers;
 use self::list::Selection;
@@ -86,7 +89,7 @@ struct Call<'r> {
     /// `group/version`.
     api_version: String,
     /// What the definition of a custom resource says.
-    custom: Option<Arc<definitions::Version>>,
+    custom: Option<Arc<custom::Version>>,
     /// Fields that nobody owns by this request: those that it can't set.
     reset: Option<FieldSet>,
 }
@@ -110,7 +113,7 @@ pub struct ApiServer {
     /// The type of kinds that have none.
     deduced: Schema,
     /// Custom resources by group, version and plural name.
-    custom: BTreeMap<(String, String, String), Arc<definitions::Version>>,
+    custom: BTreeMap<(String, String, String), Arc<custom::Version>>,
     /// Definitions that changed and were not followed yet.
     changed_definitions: BTreeSet<Key>,
     controllers: Controllers,
@@ -118,6 +121,8 @@ pub struct ApiServer {
     accounts: Vec<(String, User)>,
     /// What Services were given.
     addresses: Addresses,
+    /// Webhooks.
+    admissions: Vec<Admission>,
 }
 
 impl ApiServer {
@@ -133,6 +138,7 @@ impl ApiServer {
             controllers,
             accounts,
             addresses: Addresses::default(),
+            admissions: Vec::new(),
         };
         let accounts = std::mem::take(&mut server.accounts);
         for name in NAMESPACES {
@@ -184,6 +190,13 @@ impl ApiServer {
         self.store.revision()
     }
 
+    /// Forgets what was: watches from now on begin at the newest revision at the earliest, and others are told that they are
+    /// too old.
+    pub fn compact(&mut self) {
+        let revision = self.store.revision();
+        self.store.compact(revision);
+    }
+
     fn resource(
         &mut self,
         request: &Request,
@@ -195,13 +208,17 @@ impl ApiServer {
         let verb = verb(request.method(), &address, &query);
         self.authorize(user, Action::of(verb, &address))?;
         let Some(resource) = self.resources.get(address.group, address.version, address.plural).cloned() else {
-            let known = self.resources.of(address.group, address.version).next().is_some();
+            let mut of_version = self.resources.of(address.group, address.version);
+            let known = of_version.any(|resource| !resource.custom);
             let page = Answer::Reply(Reply::text(404, "404 page not found\n"));
             return if known { Err(Status::no_resource()) } else { Ok(page) };
         };
         let misplaced = address.namespace.is_some() && !resource.namespaced;
         let homeless = address.name.is_some() && resource.namespaced && address.namespace.is_none();
         let no_part = address.subresource.is_some_and(|name| resource.subresource(name).is_none());
+        if let (true, true, Some(name)) = (resource.custom, no_part, address.name) {
+            return Err(Status::not_found(&resource, name));
+        }
         if misplaced || homeless || no_part {
             return Err(Status::no_resource());
         }
@@ -275,7 +292,8 @@ impl ApiServer {
 
     fn watch(&self, call: &Call<'_>) -> Result<Answer, Status> {
         let selection = Selection::new(&call.resource, &call.address, &call.query)?;
-        let watch = Watch::open(&self.store, &call.resource, selection, &call.query, call.form, call.now)?;
+        let since = call.custom.as_ref().map_or(0, |custom| custom.since);
+        let watch = Watch::open(&self.store, &call.resource, since, selection, &call.query, call.form, call.now)?;
         Ok(Answer::Watch(Box::new(watch)))
     }
 

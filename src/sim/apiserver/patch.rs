@@ -9,7 +9,7 @@ use super::meta;
 use super::options::Options;
 use super::request::FieldValidation;
 use super::status::{FieldError, Status};
-use super::write::{Ownership, now_text};
+use super::write::{Ownership, now_text, warned};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed::{self, ApplyError};
 use crate::sim::patch::{JsonPatchError, json, strategic};
@@ -40,6 +40,7 @@ impl PatchType {
             "application/merge-patch+json" => Ok(Self::Merge),
             "application/strategic-merge-patch+json" if !call.resource.custom => Ok(Self::Strategic),
             "application/apply-patch+yaml" => Ok(Self::Apply),
+            _ if call.resource.custom => Err(Status::unsupported_custom_patch()),
             _ => Err(Status::unsupported_patch()),
         }
     }
@@ -72,11 +73,10 @@ impl ApiServer {
         let body = serde_json::to_vec(&patched).unwrap_or_default();
         let read = self.read_json(call, &body, options.validation);
         let (mut new, warnings) = read.map_err(|status| unfit(call, key.name(), &patched, status))?;
-        check_name(&new, key.name())?;
-        self.place(call, &mut new)?;
-        let mut reply = self.change(call, &options, &old, new, Ownership::Update)?;
-        reply.warnings = warnings;
-        Ok(Answer::Reply(reply))
+        let changed = check_name(&new, key.name())
+            .and_then(|()| self.place(call, &mut new))
+            .and_then(|()| self.change(call, &options, &old, new, Ownership::Update));
+        warned(warnings, changed)
     }
 
     fn apply(&mut self, call: &Call<'_>, request: &Request, options: &Options, force: bool) -> Result<Answer, Status> {

@@ -67,7 +67,8 @@ impl Reply {
 impl From<Status> for Reply {
     fn from(status: Status) -> Self {
         let wait = status.details.as_ref().and_then(|details| details.get("retryAfterSeconds"));
-        Self { retry_after: wait.and_then(Value::as_u64), ..Self::json(status.code, &status.to_value()) }
+        let reply = Self::json(status.code, &status.to_value());
+        Self { retry_after: wait.and_then(Value::as_u64), warnings: status.warnings, ..reply }
     }
 }
 

@@ -18,6 +18,8 @@ use crate::sim::schema::{Schema, Schemas};
 
 const API_VERSION: &str = "autoscaling/v1";
 const KIND: &str = "Scale";
+/// What stands for the number of an object that has none.
+const NO_NUMBER: i64 = -2_147_483_648;
 
 /// What a Scale is read as.
 static RESOURCE: LazyLock<Resource> = LazyLock::new(|| Resource {
@@ -50,6 +52,16 @@ impl Places {
         }
     }
 
+    /// The path of the definition that says where the number is kept.
+    fn told(&self) -> String {
+        self.wanted.replace('/', ".")
+    }
+
+    /// Whether an object has a number. Those of built-in kinds do.
+    fn has_number(&self, call: &Call<'_>, object: &Value) -> bool {
+        call.custom.is_none() || object.pointer(&self.wanted).is_some()
+    }
+
     fn paths(&self, call: &Call<'_>) -> ScalePaths {
         let names: Vec<&str> = self.wanted.split('/').skip(1).collect();
         ScalePaths::from([(call.api_version.clone(), Some(Path::of(&names)))])
@@ -58,8 +70,11 @@ impl Places {
 
 impl ApiServer {
     pub(super) fn get_scale(&self, call: &Call<'_>) -> Result<Answer, Status> {
-        let parent = self.parent(call)?;
-        Ok(Answer::Reply(Reply::json(200, &scale_of(&parent, &Places::of(call)))))
+        let (parent, places) = (self.parent(call)?, Places::of(call));
+        if !places.has_number(call, &parent) {
+            return Err(Status::internal_error(&format!("the spec replicas field {:?} does not exist", places.told())));
+        }
+        Ok(Answer::Reply(Reply::json(200, &scale_of(&parent, &places))))
     }
 
     pub(super) fn write_scale(&mut self, call: &Call<'_>, request: &Request, verb: &str) -> Result<Answer, Status> {
@@ -71,6 +86,9 @@ impl ApiServer {
         let entries = Entries::of(&parent).map_err(|error| Status::internal(error.to_string()))?;
         let paths = places.paths(call);
         let mut old = scale_of(&parent, &places);
+        if !places.has_number(call, &parent) {
+            set(&mut old, "/spec/replicas", NO_NUMBER.into());
+        }
         scale_entries(&entries, &paths).put_into(&mut old);
         let now = now_text(call.now);
         let context = Context {
@@ -85,6 +103,10 @@ impl ApiServer {
         };
         let new = changed(call, request, verb, &old, &context, &options)?;
         let replicas = new.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
+        if replicas == NO_NUMBER {
+            let why = format!("the spec replicas field {:?} cannot be empty", places.told());
+            return Err(Status::bad_request(why));
+        }
         let name = meta::text(&parent, "name");
         if replicas < 0 {
             let error = FieldError::invalid("spec.replicas", &replicas.into(), "must be greater than or equal to 0");
@@ -187,7 +209,12 @@ fn selector_text(selector: &Value) -> String {
 
 fn set(object: &mut Value, pointer: &str, value: Value) {
     let Some((parent, name)) = pointer.rsplit_once('/') else { return };
-    if let Some(Value::Object(members)) = object.pointer_mut(parent) {
+    let mut at = object;
+    for step in parent.split('/').skip(1) {
+        let Value::Object(members) = at else { return };
+        at = members.entry(step).or_insert_with(|| json!({}));
+    }
+    if let Value::Object(members) = at {
         members.insert(name.to_owned(), value);
     }
 }

@@ -16,6 +16,8 @@ pub struct Status {
     pub message: String,
     /// What it is about; `None`: the answer has no such member.
     pub details: Option<Map<String, Value>>,
+    /// Texts of `Warning` headers: what was found before the request failed.
+    pub warnings: Vec<String>,
 }
 
 /// Why a field is refused.
@@ -45,7 +47,7 @@ pub enum FieldProblem {
 
 impl FieldProblem {
     /// The reason of a cause, by convention.
-    fn reason(self) -> &'static str {
+    pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Required => "FieldValueRequired",
             Self::Invalid => "FieldValueInvalid",
@@ -152,7 +154,13 @@ impl Status {
             Value::Object(details) => Some(details),
             _ => None,
         });
-        Self { code: code.as_u16(), reason, message: message.into(), details }
+        Self { code: code.as_u16(), reason, message: message.into(), details, warnings: Vec::new() }
+    }
+
+    /// The same failure, with what was found before.
+    #[must_use]
+    pub fn warned(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
     }
 
     /// The request can't be understood.
@@ -230,6 +238,13 @@ impl Status {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, Some(json!({})))
     }
 
+    /// The body of a patch of a custom resource is of a type that is not read.
+    pub fn unsupported_custom_patch() -> Self {
+        let known = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+        let unknown = "the body of the request was in an unknown format - accepted media types include";
+        Self::unsupported_media_type(format!("{unknown}: {known}"))
+    }
+
     /// The body of a patch is of a type that is not read.
     pub fn unsupported_patch() -> Self {
         let message = "415: Unsupported Media Type";
@@ -239,6 +254,11 @@ impl Status {
     /// A path that is no resource, which the user may not use.
     pub fn forbidden_path(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message, Some(json!({})))
+    }
+
+    /// A webhook refuses it; the code and the reason are the webhook's own, and these are the usual ones.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message, None)
     }
 
     /// Fields of an object are refused. `kind` and `group` are those of the object.
@@ -289,6 +309,13 @@ impl Status {
     /// A failure inside the server. Server-side apply answers so when it can't make sense of an object.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message, None)
+    }
+
+    /// A failure inside the server, by its usual sentence.
+    pub fn internal_error(why: &str) -> Self {
+        let message = format!("Internal error occurred: {why}");
+        let details = json!({"causes": [{"message": why}]});
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message, Some(details))
     }
 
     /// A position that the server has not reached, and did not reach while the request waited.

@@ -60,10 +60,11 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Opens a watch.
+    /// Opens a watch. Nothing is known of what was before the revision `since`.
     pub fn open(
         store: &Store,
         resource: &Arc<Resource>,
+        since: u64,
         selection: Selection,
         query: &Query,
         form: Form,
@@ -94,6 +95,10 @@ impl Watch {
             failure: unreached.map(|from| Status::too_large_version(from, store.revision())),
             over: false,
         };
+        if !starts_whole && watch.position < since {
+            let message = format!("too old resource version: {} ({since})", watch.position);
+            watch.failure = Some(Status::expired(message));
+        }
         if starts_whole {
             let listed = store.list(&resource.qualified(), watch.selection.namespace.as_deref(), None, None);
             let listed = listed.unwrap_or_default().into_iter();

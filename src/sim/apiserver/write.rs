@@ -34,7 +34,11 @@ pub(super) enum Ownership {
 impl ApiServer {
     pub(super) fn create(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
         let options = Options::of(call, request, "CreateOptions")?;
-        let (mut object, warnings) = self.read(call, request, options.validation)?;
+        let (object, warnings) = self.read(call, request, options.validation)?;
+        warned(warnings, self.create_object(call, &options, object))
+    }
+
+    fn create_object(&mut self, call: &Call<'_>, options: &Options, mut object: Value) -> Result<Reply, Status> {
         self.place(call, &mut object)?;
         wipe(&mut object);
         call.fill(&mut object);
@@ -42,14 +46,16 @@ impl ApiServer {
         if !meta::text(&object, "resourceVersion").is_empty() {
             return Err(Status::internal("resourceVersion should not be set on objects to be created"));
         }
-        let mut reply = self.insert(call, object, options.dry_run)?;
-        reply.warnings = warnings;
-        Ok(Answer::Reply(reply))
+        self.insert(call, object, options.dry_run)
     }
 
     pub(super) fn replace(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
         let options = Options::of(call, request, "UpdateOptions")?;
-        let (mut object, warnings) = self.read(call, request, options.validation)?;
+        let (object, warnings) = self.read(call, request, options.validation)?;
+        warned(warnings, self.replace_object(call, &options, object))
+    }
+
+    fn replace_object(&mut self, call: &Call<'_>, options: &Options, mut object: Value) -> Result<Reply, Status> {
         let key = call.key().ok_or_else(Status::method_not_allowed)?;
         check_name(&object, key.name())?;
         self.place(call, &mut object)?;
@@ -59,11 +65,9 @@ impl ApiServer {
             }
             call.fill(&mut object);
             let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
-            return self.insert(call, object, options.dry_run).map(Answer::Reply);
+            return self.insert(call, object, options.dry_run);
         };
-        let mut reply = self.change(call, &options, &old, object, Ownership::Update)?;
-        reply.warnings = warnings;
-        Ok(Answer::Reply(reply))
+        self.change(call, options, &old, object, Ownership::Update)
     }
 
     /// An object of the store, with its kind and version.
@@ -89,11 +93,10 @@ impl ApiServer {
         body: &[u8],
         validation: FieldValidation,
     ) -> Result<(Value, Vec<String>), Status> {
-        let known = call.schema.as_ref().filter(|_| call.custom.is_none());
-        let mut decoded = decode::object(body, &call.resource, known)?;
-        if let Some(custom) = &call.custom {
-            decoded.problems.extend(custom.read(&mut decoded.object));
+        if call.custom.is_some() {
+            return self.read_custom(call, body, validation);
         }
+        let decoded = decode::object(body, &call.resource, call.schema.as_ref())?;
         let (mut object, warnings) = decoded.checked(validation, &call.resource)?;
         check_kind(&mut object, &call.resource, &|api_version, kind| {
             let (group, version) = split_group(api_version);
@@ -141,6 +144,7 @@ impl ApiServer {
         }
         let name = meta::text(&object, "name").to_owned();
         self.admit_into_namespace(call, &name)?;
+        self.admit(call, &name, &mut object)?;
         let uid = self.ids.uid();
         wipe(&mut object);
         meta::edit(&mut object, |metadata| {
@@ -155,8 +159,8 @@ impl ApiServer {
             remove(&mut object, "status");
         }
         (call.kind.prepare_create)(&mut object);
-        let mut errors = meta::check(&object, call.kind, call.resource.namespaced);
-        call.check(&object, &mut errors);
+        let mut errors = meta::check(&object, call.kind, (call.resource.namespaced, call.custom.is_some()));
+        call.check(&object, None, &mut errors);
         self.refuse(call, &name, &errors)?;
         let table = call.resource.qualified();
         let key = Key::new(call.address.namespace, &name);
@@ -168,6 +172,7 @@ impl ApiServer {
             return Err(status);
         }
         self.assign_addresses(call, &name, &mut object, None, dry_run)?;
+        call.store(&mut object, dry_run);
         let stored = if dry_run {
             Stored::transient(&strip(object)).into()
         } else {
@@ -191,6 +196,7 @@ impl ApiServer {
         if matches!(ownership, Ownership::Update) {
             new = managed::update(&self.context(call, &options.manager, &now_text(call.now)), Some(old), new);
         }
+        self.admit(call, &name, &mut new)?;
         match call.address.subresource {
             Some("status") => keep_all_but_status(call, &mut new, old),
             _ if call.kind.has_status => carry_member(&mut new, old, "status"),
@@ -205,9 +211,9 @@ impl ApiServer {
         meta::tidy(&mut new);
         (call.kind.prepare_update)(&mut new, old);
         count_generation(call.kind, &mut new, old);
-        let mut errors = meta::check(&new, call.kind, call.resource.namespaced);
+        let mut errors = meta::check(&new, call.kind, (call.resource.namespaced, call.custom.is_some()));
         errors.extend(meta::check_update(&new, old));
-        call.check(&new, &mut errors);
+        call.check(&new, Some(old), &mut errors);
         (call.kind.validate_update)(&new, old, &mut errors);
         self.refuse(call, &name, &errors)?;
         self.assign_addresses(call, &name, &mut new, Some(old), options.dry_run)?;
@@ -215,7 +221,14 @@ impl ApiServer {
     }
 
     /// Keeps a changed object, if it did change; an object that waited only for this to go, goes.
-    pub(super) fn keep(&mut self, call: &Call<'_>, old: &Value, new: Value, dry_run: bool) -> Result<Reply, Status> {
+    pub(super) fn keep(
+        &mut self,
+        call: &Call<'_>,
+        old: &Value,
+        mut new: Value,
+        dry_run: bool,
+    ) -> Result<Reply, Status> {
+        call.store(&mut new, dry_run);
         let key = Key::new(call.address.namespace, meta::text(old, "name"));
         let table = call.resource.qualified();
         let unchanged = managed::same_but_for_times(old, &new);
@@ -294,12 +307,30 @@ impl Call<'_> {
         }
     }
 
-    /// What is wrong with an object, but for its metadata.
-    fn check(&self, object: &Value, errors: &mut Vec<FieldError>) {
+    /// Makes an object what is kept of it. What is not kept stays what it is.
+    fn store(&self, object: &mut Value, dry_run: bool) {
+        if let (Some(custom), false) = (&self.custom, dry_run) {
+            custom.store(object);
+        }
+    }
+
+    /// What is wrong with an object, but for its metadata. `old` is the one before.
+    fn check(&self, object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
         match &self.custom {
-            Some(custom) => errors.extend(custom.check(object)),
+            Some(custom) => {
+                let part = self.address.subresource.filter(|part| *part == "status");
+                custom.check(object, old, part, errors);
+            }
             None => (self.kind.validate)(object, errors),
         }
+    }
+}
+
+/// An answer with the warnings that came before it.
+pub(super) fn warned(warnings: Vec<String>, result: Result<Reply, Status>) -> Result<Answer, Status> {
+    match result {
+        Ok(reply) => Ok(Answer::Reply(Reply { warnings, ..reply })),
+        Err(status) => Err(status.warned(warnings)),
     }
 }
 

@@ -329,5 +329,6 @@ static DEFINITIONS: Kind = Kind {
     defaults: policies::definition,
     prepare_create: policies::definition,
     validate: validate::policies::definition,
+    validate_update: validate::policies::update_definition,
     ..Kind::SPECIFIED
 };

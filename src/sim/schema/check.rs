@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter};
 
 use serde_json::Value;
 
-use super::ListKind;
 use super::structural::{Additional, Kind, Node, Rules, Structural};
+use super::{ListKind, strings};
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +27,41 @@ impl Display for FieldError {
 
 impl Structural {
     /// What the server finds wrong with an object: types, required fields and value rules first, then embedded resources without
-    /// version or kind, and items of sets and keyed lists that occur twice. Rules in CEL (`x-kubernetes-validations`) are not looked at, nor are formats.
-    pub fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut found = check(&self.root, object, "").errors;
-        beside(&self.root, object, "", &mut found);
+    /// version or kind, and items of sets and keyed lists that occur twice. Rules in CEL (`x-kubernetes-validations`) are not
+    /// looked at.
+    ///
+    /// What is wrong in `old` already, the object before, and has not changed is not told. With `part`, types and values of this
+    /// member alone are looked at.
+    pub fn validate(&self, object: &Value, old: Option<&Value>, part: Option<&str>) -> Vec<FieldError> {
+        let mut found = match part {
+            None => check(&self.root, object, old, "").errors,
+            Some(part) => match (self.root.properties.get(part), object.get(part)) {
+                (Some(of), Some(value)) => {
+                    of_part(part, check(of, value, old.and_then(|old| old.get(part)), "").errors)
+                }
+                _ => Vec::new(),
+            },
+        };
+        embedded_resources(&self.root, object, "", &mut found);
+        let repetitions = |object| {
+            let mut found = Vec::new();
+            repeated_items(&self.root, object, "", &mut found);
+            found
+        };
+        if old.is_none_or(|old| repetitions(old).is_empty()) {
+            found.extend(repetitions(object));
+        }
         found
     }
+}
+
+/// What was found in a member that was looked at alone.
+fn of_part(part: &str, errors: Vec<FieldError>) -> Vec<FieldError> {
+    let named = |error: FieldError| {
+        let field = if error.field == "<nil>" { part.to_owned() } else { format!("{part}.{}", error.field) };
+        FieldError { field, ..error }
+    };
+    errors.into_iter().map(named).collect()
 }
 
 /// What was found, and how much of the schema it fits: of several alternatives, the errors of the best are told.
@@ -70,7 +99,16 @@ fn named(path: &str) -> String {
     if path.is_empty() { "<nil>".to_owned() } else { path.trim_start_matches('.').to_owned() }
 }
 
-fn check(node: &Node, value: &Value, path: &str) -> Outcome {
+/// Checks a value. What has not changed since `old` may stay as it is, whatever is wrong with it.
+fn check(node: &Node, value: &Value, old: Option<&Value>, path: &str) -> Outcome {
+    let mut outcome = check_value(node, value, old, path);
+    if !outcome.errors.is_empty() && old == Some(value) {
+        outcome.errors.clear();
+    }
+    outcome
+}
+
+fn check_value(node: &Node, value: &Value, old: Option<&Value>, path: &str) -> Outcome {
     let mut outcome = Outcome::default();
     check_type(node, value, path, &mut outcome);
     if value.is_null() {
@@ -81,12 +119,12 @@ fn check(node: &Node, value: &Value, path: &str) -> Outcome {
     match value {
         Value::String(text) => check_string(&node.rules, text, path, &mut outcome),
         Value::Number(_) => check_number(node, value, path, &mut outcome),
-        Value::Array(items) => check_items(node, items, path, &mut outcome),
+        Value::Array(items) => check_items(node, items, old, path, &mut outcome),
         _ => {}
     }
     check_values(&node.rules, value, path, &mut outcome);
     if let Value::Object(members) = value {
-        check_members(node, members, path, &mut outcome);
+        check_members(node, members, old, path, &mut outcome);
     }
     outcome.fits += 1;
     outcome
@@ -140,7 +178,7 @@ fn check_alternatives(rules: &Rules, value: &Value, path: &str, outcome: &mut Ou
         // The first of those that fit best.
         outcomes.into_iter().reduce(|best, next| if next.fits > best.fits { next } else { best }).unwrap_or_default()
     };
-    let each = |nodes: &[Node]| nodes.iter().map(|node| check(node, value, path)).collect::<Vec<_>>();
+    let each = |nodes: &[Node]| nodes.iter().map(|node| check(node, value, None, path)).collect::<Vec<_>>();
     if !rules.any_of.is_empty() {
         let mut outcomes = each(&rules.any_of);
         if let Some(at) = outcomes.iter().position(|found| found.errors.is_empty()) {
@@ -175,7 +213,7 @@ fn check_alternatives(rules: &Rules, value: &Value, path: &str, outcome: &mut Ou
         }
     }
     if let Some(not) = &rules.not
-        && check(not, value, path).errors.is_empty()
+        && check(not, value, None, path).errors.is_empty()
     {
         outcome.composite(format!("\"{path}\" must not validate the schema (not)"));
     }
@@ -193,6 +231,10 @@ fn check_string(rules: &Rules, text: &str, path: &str, outcome: &mut Outcome) {
         outcome.invalid(path, &value, &format!("{path} in body should be at least {least} chars long"));
     } else if let Some(pattern) = rules.pattern.as_ref().filter(|pattern| !pattern.regex.is_match(text)) {
         outcome.invalid(path, &value, &format!("{path} in body should match '{}'", pattern.text));
+    }
+    if !strings::has_format(text, &rules.format) {
+        let message = format!("Invalid value: {value}: {path} in body must be of type {}: {value}", rules.format);
+        outcome.add(FieldError { reason: "FieldValueTypeInvalid", field: named(path), message });
     }
 }
 
@@ -229,11 +271,11 @@ fn check_number(node: &Node, value: &Value, path: &str, outcome: &mut Outcome) {
     }
 }
 
-fn check_items(node: &Node, items: &[Value], path: &str, outcome: &mut Outcome) {
+fn check_items(node: &Node, items: &[Value], old: Option<&Value>, path: &str, outcome: &mut Outcome) {
     outcome.fits += 2;
     for (at, item) in items.iter().enumerate() {
         if let Some(of) = &node.items {
-            outcome.merge(check(of, item, &format!("{path}[{at}]")));
+            outcome.merge(check(of, item, same_item(node, item, old), &format!("{path}[{at}]")));
         }
     }
     let (least, most) = node.rules.items;
@@ -248,6 +290,13 @@ fn check_items(node: &Node, items: &[Value], path: &str, outcome: &mut Outcome) 
     if node.rules.unique && twice {
         outcome.invalid(path, &"".into(), &format!("{path} in body shouldn't contain duplicates"));
     }
+}
+
+/// The item of the list before that an item takes the place of: only keys tell.
+pub(super) fn same_item<'v>(node: &Node, item: &Value, old: Option<&'v Value>) -> Option<&'v Value> {
+    let Some(ListKind::Map(keys)) = &node.list else { return None };
+    let same = |other: &&Value| keys.iter().all(|key| other.get(key) == item.get(key));
+    old?.as_array()?.iter().find(same)
 }
 
 fn too_many(path: &str, count: u64, most: u64) -> FieldError {
@@ -271,8 +320,15 @@ fn check_values(rules: &Rules, value: &Value, path: &str, outcome: &mut Outcome)
     });
 }
 
-fn check_members(node: &Node, members: &serde_json::Map<String, Value>, path: &str, outcome: &mut Outcome) {
+fn check_members(
+    node: &Node,
+    members: &serde_json::Map<String, Value>,
+    old: Option<&Value>,
+    path: &str,
+    outcome: &mut Outcome,
+) {
     outcome.fits += 1;
+    let before = |name: &str| old.and_then(|old| old.get(name));
     let (least, most) = node.rules.properties;
     let count = members.len() as u64;
     if let Some(least) = least.filter(|least| count < *least) {
@@ -283,13 +339,13 @@ fn check_members(node: &Node, members: &serde_json::Map<String, Value>, path: &s
     }
     if let Additional::Of(of) = &node.additional {
         for (name, value) in members.iter().filter(|(name, _)| !node.properties.contains_key(*name)) {
-            outcome.merge(check(of, value, &format!("{path}.{name}")));
+            outcome.merge(check(of, value, before(name), &format!("{path}.{name}")));
         }
     }
     for (name, of) in &node.properties {
         if let Some(value) = members.get(name) {
             let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            outcome.merge(check(of, value, &below));
+            outcome.merge(check(of, value, before(name), &below));
         }
     }
     for name in node.rules.required.iter().filter(|name| !members.contains_key(*name)) {
@@ -301,36 +357,50 @@ fn check_members(node: &Node, members: &serde_json::Map<String, Value>, path: &s
     }
 }
 
-/// Embedded resources that aren't any, and items of sets and keyed lists that occur twice; of each, the first repetition is told.
-fn beside(node: &Node, value: &Value, path: &str, found: &mut Vec<FieldError>) {
+/// Calls `visit` for a value and all that is below it of which the schema says something.
+fn walk(node: &Node, value: &Value, path: &str, visit: &mut dyn FnMut(&Node, &Value, &str)) {
+    visit(node, value, path);
     match value {
         Value::Object(members) => {
-            if node.embedded {
-                embedded(members, path, found);
-            }
             for (name, value) in members {
                 let dot = if path.is_empty() { "" } else { "." };
                 match (node.properties.get(name), &node.additional) {
-                    (Some(of), _) => beside(of, value, &format!("{path}{dot}{name}"), found),
-                    (None, Additional::Of(of)) => beside(of, value, &format!("{path}[{name}]"), found),
+                    (Some(of), _) => walk(of, value, &format!("{path}{dot}{name}"), visit),
+                    (None, Additional::Of(of)) => walk(of, value, &format!("{path}[{name}]"), visit),
                     _ => {}
                 }
             }
         }
         Value::Array(items) => {
-            match &node.list {
-                Some(ListKind::Set) => repeated(items.iter().cloned(), path, found),
-                Some(ListKind::Map(keys)) => keyed(items, keys, path, found),
-                Some(ListKind::Atomic) | None => {}
-            }
             for (at, item) in items.iter().enumerate() {
                 if let Some(of) = &node.items {
-                    beside(of, item, &format!("{path}[{at}]"), found);
+                    walk(of, item, &format!("{path}[{at}]"), visit);
                 }
             }
         }
         _ => {}
     }
+}
+
+/// Embedded resources that aren't any.
+fn embedded_resources(root: &Node, object: &Value, path: &str, found: &mut Vec<FieldError>) {
+    walk(root, object, path, &mut |node, value, path| {
+        if let (true, Value::Object(members)) = (node.embedded, value) {
+            embedded(members, path, found);
+        }
+    });
+}
+
+/// Items of sets and keyed lists that occur twice; of each, the first repetition is told.
+fn repeated_items(root: &Node, object: &Value, path: &str, found: &mut Vec<FieldError>) {
+    walk(root, object, path, &mut |node, value, path| {
+        let Value::Array(items) = value else { return };
+        match &node.list {
+            Some(ListKind::Set) => repeated(items.iter().cloned(), path, found),
+            Some(ListKind::Map(keys)) => keyed(items, keys, path, found),
+            Some(ListKind::Atomic) | None => {}
+        }
+    });
 }
 
 fn embedded(members: &serde_json::Map<String, Value>, path: &str, found: &mut Vec<FieldError>) {

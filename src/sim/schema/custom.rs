@@ -115,6 +115,40 @@ pub(super) fn embedded(node: &Node, value: &mut Value) {
     }
 }
 
+/// Finds embedded resources, with their paths as pruned fields are told.
+pub(super) fn embedded_objects<'o>(
+    node: &Node,
+    value: &'o Value,
+    path: &mut String,
+    found: &mut Vec<(String, &'o Value)>,
+) {
+    let length = path.len();
+    match value {
+        Value::Object(members) => {
+            if node.embedded {
+                found.push((path.clone(), value));
+            }
+            for (name, value) in members {
+                if let Some(of) = of_member(Some(node), name) {
+                    step(path, name);
+                    embedded_objects(of, value, path, found);
+                    path.truncate(length);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                if let Some(of) = node.items.as_deref() {
+                    path.push_str(&format!("[{at}]"));
+                    embedded_objects(of, item, path, found);
+                    path.truncate(length);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 pub(super) fn default(root: &Node, object: &mut Value) {
     drop_nulls(Some(root), object);
     fill(root, object);

@@ -9,6 +9,8 @@ mod custom;
 mod formats;
 mod normal;
 pub mod quantity;
+mod rules;
+mod strings;
 mod structural;
 
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::rules::Rule;
 use super::{ListKind, custom, normal};
 
 /// Deepest nesting of a schema.
@@ -41,6 +42,8 @@ pub(super) struct Node {
     pub(super) list: Option<ListKind>,
     pub(super) atomic_map: bool,
     pub(super) rules: Rules,
+    /// Rules in CEL.
+    pub(super) validations: Vec<Rule>,
 }
 
 /// The types of JSON schema.
@@ -131,6 +134,13 @@ impl Structural {
         custom::embedded(&self.root, object);
     }
 
+    /// The resources that are embedded in an object, with their paths.
+    pub fn embedded<'o>(&self, object: &'o Value) -> Vec<(String, &'o Value)> {
+        let mut found = Vec::new();
+        custom::embedded_objects(&self.root, object, &mut String::new(), &mut found);
+        found
+    }
+
     /// Drops each `null` where none is allowed, and fills in the defaults.
     pub fn default(&self, object: &mut Value) {
         custom::default(&self.root, object);
@@ -172,6 +182,7 @@ impl Reader<'_> {
             list: self.list(schema)?,
             atomic_map: schema.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic"),
             rules: self.rules(schema)?,
+            validations: Rule::read_all(schema),
             ..Node::default()
         };
         for (name, of) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {

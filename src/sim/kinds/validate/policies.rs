@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Errors, at_most_all, duplicate, forbidden, invalid, invalid_shown, number_or_percent, one_of, one_of_if_any,
-    required, selectors,
+    Errors, at_most_all, duplicate, forbidden, immutable, invalid, invalid_shown, number_or_percent, one_of,
+    one_of_if_any, required, selectors,
 };
 use crate::sim::apiserver::names;
 use crate::sim::apiserver::status::FieldError;
@@ -200,7 +200,8 @@ pub(in crate::sim::kinds) fn admission_binding(binding: &Value, errors: &mut Err
 pub(in crate::sim::kinds) fn definition(definition: &Value, errors: &mut Errors) {
     let spec = at(definition, "spec");
     let (plural, group) = (text(spec, "names.plural"), text(spec, "group"));
-    if text(definition, "metadata.name") != format!("{plural}.{group}") {
+    let new = !has(definition, "metadata.resourceVersion");
+    if new && text(definition, "metadata.name") != format!("{plural}.{group}") {
         let detail = "must be spec.names.plural+\".\"+spec.group";
         invalid(errors, "metadata.name", at(definition, "metadata.name"), detail);
     }
@@ -221,7 +222,45 @@ pub(in crate::sim::kinds) fn definition(definition: &Value, errors: &mut Errors)
     if is_blank(at(definition, "status.storedVersions")) {
         let detail = "must have at least one stored version";
         invalid_shown(errors, "status.storedVersions", "null".to_owned(), detail);
+    } else {
+        stored_versions(errors, definition);
     }
+}
+
+/// Versions in which objects are kept must be there as long as it is not said that none are kept in them.
+fn stored_versions(errors: &mut Errors, definition: &Value) {
+    let stored = at(definition, "status.storedVersions");
+    let versions = items(definition, "spec.versions");
+    let is_kept = |name: &str| stored.as_array().into_iter().flatten().any(|known| known == name);
+    for version in versions.iter().filter(|version| at(version, "storage") == true) {
+        let name = text(version, "name");
+        if !is_kept(name) {
+            invalid(errors, "status.storedVersions", stored, format!("must have the storage version {name}"));
+        }
+    }
+    for (index, kept) in stored.as_array().into_iter().flatten().enumerate() {
+        let name = kept.as_str().unwrap_or_default();
+        if versions.iter().any(|version| text(version, "name") == name) {
+            continue;
+        }
+        let detail = format!(
+            "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a \
+             storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
+        );
+        invalid(errors, format!("status.storedVersions[{index}]"), kept, detail);
+    }
+}
+
+/// What the place of the objects in the store depends on can't change.
+pub(in crate::sim::kinds) fn update_definition(new: &Value, old: &Value, errors: &mut Errors) {
+    let conditions = items(old, "status.conditions");
+    let holds = |condition: &&Value| at(condition, "status") == "True" && at(condition, "type") == "Established";
+    if conditions.iter().any(|condition| holds(&condition)) {
+        immutable(errors, new, old, "spec.scope");
+        immutable(errors, new, old, "spec.names.kind");
+    }
+    immutable(errors, new, old, "spec.group");
+    immutable(errors, new, old, "spec.names.plural");
 }
 
 /// How deep a schema is looked into.
