@@ -11,7 +11,9 @@ SHAPES = {tuple(line.split()[:2]): line.split()[2] for line in pathlib.Path(sys.
 TLS = ssl._create_unverified_context()
 # Groups that nobody puts in Git, and whose types are many.
 LEFT_OUT = {"apis/resource.k8s.io/v1", "apis/storagemigration.k8s.io/v1", "apis/flowcontrol.apiserver.k8s.io/v1",
-            "apis/certificates.k8s.io/v1", "apis/apiregistration.k8s.io/v1", "apis/node.k8s.io/v1"}
+            "apis/certificates.k8s.io/v1", "apis/apiregistration.k8s.io/v1"}
+# No kinds of objects, but OpenAPI documents name them.
+BESIDE = ["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"]
 SCALARS = {("string", None): "string", ("string", "byte"): "bytes", ("string", "date-time"): "time",
            ("integer", "int32"): "int32", ("integer", "int64"): "int64", ("number", "double"): "number",
            ("boolean", None): "bool"}
@@ -35,8 +37,9 @@ HEADER = """\
 #                is empty, but structs: they are written once they are set
 #   =JSON        default; {{}}: a struct that is always there
 #   atomic, granular, set, map:KEY,KEY   how lists and maps merge; a list that says nothing is atomic, a map granular
+#   required     OpenAPI documents say that it must be there
 #   merge:KEY, merge:    merged by that key, or as a set, by strategic merge patches;  replace, retain: their other strategies
-#   oneof:A|B    the values that it may have
+#   oneof:A|B    the values that it may have; each:A|B   those that its items or members may have
 # A type is a scalar's name, a name with dots, [item], {{value}}, or `object` (any members)."""
 
 
@@ -81,14 +84,14 @@ def expression(schema, needed):
     return SCALARS[kind, schema.get("format")]
 
 
-def marks(schema, shape):
+def marks(schema, shape, required):
     # Of structs, pointers are those that aren't always there.
     found = {"always": ["!"], "pointer": [] if reference(schema) not in (None, *SPECIAL) else ["?"]}.get(shape, [])
     if "default" in schema:
         found.append("=" + json.dumps(schema["default"], separators=(",", ":")))
     keys = schema.get("x-kubernetes-list-map-keys")
     kind = schema.get("x-kubernetes-list-type") if schema.get("type") == "array" else None
-    if kind and kind != "atomic":
+    if kind:
         found.append(kind + (":" + ",".join(keys) if keys else ""))
     kind = schema.get("x-kubernetes-map-type")
     if kind:
@@ -100,7 +103,10 @@ def marks(schema, shape):
             found.append({"replace": "replace", "retainKeys": "retain"}[strategy])
     if "enum" in schema:
         found.append("oneof:" + "|".join(schema["enum"]))
-    return found
+    inner = schema.get("items") or schema.get("additionalProperties") or {}
+    if "enum" in inner:
+        found.append("each:" + "|".join(inner["enum"]))
+    return found + ["required"] * required
 
 
 def collect():
@@ -121,7 +127,7 @@ def collect():
 def main():
     types, kinds = collect()
     print(HEADER.format(version=get("/version")["gitVersion"]))
-    waiting, blocks = sorted(kinds), {}
+    waiting, blocks = sorted(kinds) + BESIDE, {}
     while waiting:
         name = waiting.pop()
         if name in blocks:
@@ -135,7 +141,8 @@ def main():
         if schema.get("x-kubernetes-map-type"):
             head.append(schema["x-kubernetes-map-type"])
         for field, of in sorted(schema.get("properties", {}).items()):
-            lines.append(" ".join(["", field, expression(of, waiting), *marks(of, SHAPES.get((name, field)))]))
+            said = marks(of, SHAPES.get((name, field)), field in schema.get("required", ()))
+            lines.append(" ".join(["", field, expression(of, waiting), *said]))
         blocks[name] = "\n".join([" ".join(head), *lines])
     for name in sorted(blocks, key=short):
         print(blocks[name])

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Writes the table of the API server's built-in types that the embedded control plane merges, defaults and validates with,
-# from the real server of hack/control-plane; or checks that the table in the repository is the one that would be written.
+# Writes what the embedded control plane knows from the real server of hack/control-plane: the table of the built-in types,
+# which it merges, defaults and validates with, and what is said of the columns of tables; or checks that the files in the
+# repository are the ones that would be written.
 #
 # usage: hack/schema/types.sh [--check]
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-table=$here/../../src/sim/schema/types.txt
+sim=$here/../../src/sim
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -22,15 +23,19 @@ kubeconfig=$(sed -n 's/^KUBECONFIG=//p' "$work/server")
 server=$(sed -n 's/.*server: "\([^"]*\)".*/\1/p' "$kubeconfig")
 (cd "$here/../control-plane" && CGO_ENABLED=0 go run -mod=readonly ./shapes) >"$work/shapes"
 python3 "$here/types.py" "$server" admin-token "$work/shapes" >"$work/types.txt"
+python3 "$here/columns.py" "$server" admin-token "$sim/apiserver/resources.txt" >"$work/descriptions.txt"
 exec 8>&-
 wait
 
-case ${1:-} in
-  "") cp "$work/types.txt" "$table" ;;
-  --check)
-    diff -u "$table" "$work/types.txt" || {
-      echo "error: src/sim/schema/types.txt isn't what hack/schema/types.sh makes; run it" >&2
-      exit 1
-    } ;;
-  *) echo "usage: hack/schema/types.sh [--check]" >&2; exit 2 ;;
-esac
+for file in schema/types.txt apiserver/columns/descriptions.txt; do
+  made=$work/${file##*/}
+  case ${1:-} in
+    "") cp "$made" "$sim/$file" ;;
+    --check)
+      diff -u "$sim/$file" "$made" || {
+        echo "error: src/sim/$file isn't what hack/schema/types.sh makes; run it" >&2
+        exit 1
+      } ;;
+    *) echo "usage: hack/schema/types.sh [--check]" >&2; exit 2 ;;
+  esac
+done

@@ -5,10 +5,13 @@
 
 pub mod apiserver;
 pub mod cel;
+pub mod controllers;
+pub mod disk;
 pub mod faults;
 pub mod fields;
 pub mod kinds;
 pub mod managed;
+mod news;
 pub mod patch;
 pub mod schema;
 pub mod serve;

@@ -8,6 +8,7 @@ mod fleet;
 mod kustomize;
 mod leader;
 mod managed;
+mod openapi;
 mod own_writes;
 mod ownership;
 mod pruning;

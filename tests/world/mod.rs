@@ -73,6 +73,9 @@ async fn history(seed: u64, world: &mut World) -> (Option<String>, u64) {
     }
     world.mend();
     let failure = peace(world).await;
+    if failure.is_some() {
+        world.show();
+    }
     (failure, steps)
 }
 
@@ -80,8 +83,8 @@ async fn peace(world: &mut World) -> Option<String> {
     if let Some(difference) = converge(world).await {
         return Some(format!("not as Git says after {PATIENCE:?}: {difference}"));
     }
-    // What is still under way may end.
-    world.pass(Duration::from_secs(5)).await;
+    // What is still under way may end, and what failed may be tried again.
+    world.pass(QUIET).await;
     if let Some(write) = quiet(world).await.first() {
         return Some(format!("settled, and yet: {write:?}"));
     }
@@ -104,7 +107,10 @@ async fn again(world: &mut World, when: &str) -> Option<String> {
         world.start(index);
     }
     let writes = quiet(world).await;
-    if let Some((_, write)) = writes.iter().find(|(of, _)| *of == Of::Object) {
+    // Without a store and without selfHeal, what a person has deleted or hidden looks like what was never applied.
+    let is_healed =
+        |text: &str| world.apps.iter().all(|app| app.is("selfHeal") || !text.contains(&format!("/{}-", app.name)));
+    if let Some((_, write)) = writes.iter().find(|(of, text)| *of == Of::Object && is_healed(text)) {
         return Some(format!("{when}: {write}"));
     }
     world.difference().map(|difference| format!("{when}: {difference}"))

@@ -19,6 +19,9 @@ const VALUES: std::ops::Range<u16> = 1..50;
 impl World {
     /// Makes the repositories and the applications.
     pub(crate) fn furnish(&mut self) {
+        // Ordinary latency.
+        let slow = Fault::Slow(Duration::from_millis(1)..=Duration::from_millis(20));
+        self.site.network.faults().rules.push(Rule::always(slow));
         let policies = [
             json!({"automated": {"prune": true, "selfHeal": true}}),
             json!({"automated": {"prune": true, "selfHeal": true}}),
@@ -209,10 +212,7 @@ impl World {
     pub(crate) fn mend(&mut self) {
         self.notice_power_cuts();
         self.site.trace.line("everything is mended");
-        self.site.network.faults().rules.clear();
-        // Ordinary latency.
-        let slow = Fault::Slow(Duration::from_millis(1)..=Duration::from_millis(20));
-        self.site.network.faults().rules.push(Rule::always(slow));
+        self.site.network.faults().rules.truncate(1);
         for app in &mut self.apps {
             app.is_broken = false;
         }

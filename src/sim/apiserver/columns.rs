@@ -2,6 +2,7 @@
 
 mod age;
 mod config;
+mod descriptions;
 mod network;
 mod pods;
 mod printer;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 pub use self::age::{ago, duration};
 use self::printer::Path;
 pub use self::printer::of_definition;
+use super::definitions::DEFINITIONS;
 use super::resources::Resource;
 use crate::sim::kinds::value::text;
 
@@ -84,7 +86,7 @@ impl From<BuiltIn> for Column {
             name: column.name.into(),
             kind: column.kind.into(),
             format: column.format.into(),
-            description: Cow::Borrowed(""),
+            description: descriptions::of("", column.name),
             priority: column.priority,
             cell: Cell::Made(column.cell),
         }
@@ -122,7 +124,15 @@ pub fn of(resource: &Resource) -> Vec<Column> {
     if resource.custom {
         return of_definition(&resource.definition);
     }
-    columns(&resource.qualified()).iter().copied().map(Column::from).collect()
+    let qualified = resource.qualified();
+    let told = |column: &BuiltIn| Column { description: descriptions::of(&qualified, column.name), ..(*column).into() };
+    columns(&qualified).iter().map(told).collect()
+}
+
+/// Whether a table without rows has none at all, not an empty list of them.
+pub fn has_no_empty_list(resource: &Resource) -> bool {
+    let name = resource.qualified();
+    !resource.custom && (std::ptr::eq(columns(&name), PLAIN) || name == DEFINITIONS)
 }
 
 fn columns(resource: &str) -> &'static [BuiltIn] {

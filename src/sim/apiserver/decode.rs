@@ -71,32 +71,57 @@ pub fn object(body: &[u8], resource: &Resource, schema: Option<&Schema>) -> Resu
         return Err(Status::too_large(format!("Request entity too large: limit is {MAX_BODY}")));
     }
     let problems = RefCell::new(Vec::new());
-    let path = String::new();
-    let root = schema.map(Schema::root);
-    let node = Node { of: root, path: &path, prefix: "", inside: &resource.kind, problems: &problems };
+    let mut object = read(body, schema, &resource.kind, &problems).map_err(|mistake| match mistake {
+        Mistake::Kindless(why) => unrecognized(resource, &why, body),
+        Mistake::Type(why) => unfit(resource, &why),
+    })?;
+    if let Some(schema) = schema {
+        check_formats(schema.root(), &object).map_err(|error| unfit(resource, &misformed(&error)))?;
+        normalize(schema.root(), &mut object);
+    }
+    Ok(Decoded { object, problems: problems.into_inner() })
+}
+
+/// Reads what is no object of a resource, by its type. The error is the server's sentence.
+pub fn typed(body: &[u8], schema: Option<&Schema>, kind: &str) -> Result<Value, String> {
+    read(body, schema, kind, &RefCell::new(Vec::new())).map_err(|mistake| match mistake {
+        Mistake::Kindless(why) => format!("couldn't get version/kind; json parse error: {why}"),
+        Mistake::Type(why) => why,
+    })
+}
+
+/// Why JSON is not read.
+enum Mistake {
+    /// Its kind can't be found out.
+    Kindless(String),
+    /// It does not fit its type.
+    Type(String),
+}
+
+fn read(body: &[u8], schema: Option<&Schema>, kind: &str, problems: &RefCell<Vec<String>>) -> Result<Value, Mistake> {
+    /// What the server looks for first, as Go writes its type.
+    const META: &str =
+        r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+    if body.trim_ascii_start().first() != Some(&b'{')
+        && let Ok(value) = serde_json::from_slice::<Value>(body)
+    {
+        return match value {
+            Value::Null => Ok(Value::Object(Map::new())),
+            other => {
+                Err(Mistake::Kindless(format!("json: cannot unmarshal {} into Go value of type {META}", noun(&other))))
+            }
+        };
+    }
+    let node = Node { of: schema.map(Schema::root), path: "", prefix: "", inside: kind, problems };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let read = node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    match read {
-        Ok(Value::Object(members)) => {
-            let mut object = Value::Object(members);
-            if let Some(schema) = schema {
-                check_formats(schema.root(), &object).map_err(|error| unfit(resource, &misformed(&error)))?;
-                normalize(schema.root(), &mut object);
-            }
-            Ok(Decoded { object, problems: problems.into_inner() })
+    read.map_err(|error| match error.to_string().strip_prefix("json: ") {
+        Some(mistake) => {
+            // Where it stood is no part of the server's sentence.
+            Mistake::Type(format!("json: {}", mistake.split(" at line ").next().unwrap_or_default()))
         }
-        Ok(other) => {
-            Err(unrecognized(resource, &format!("json: cannot unmarshal {} into Go value", noun(&other)), body))
-        }
-        Err(error) => match error.to_string().strip_prefix("json: ") {
-            Some(mistake) => {
-                // Where it stood is no part of the server's sentence.
-                let mistake = mistake.split(" at line ").next().unwrap_or_default();
-                Err(unfit(resource, &format!("json: {mistake}")))
-            }
-            None => Err(unrecognized(resource, &syntax(&error), body)),
-        },
-    }
+        None => Mistake::Kindless(syntax(&error)),
+    })
 }
 
 /// What Go says of a value that is not of its format.

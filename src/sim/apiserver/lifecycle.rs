@@ -12,50 +12,56 @@ use super::delete::{FOREGROUND, ORPHAN};
 use super::meta;
 use super::request::{Address, Query};
 use super::resources::Resource;
-use super::store::{Key, Place};
+use super::store::{Key, Moved, Place};
 use super::write::{now_text, strip};
 use super::{ApiServer, Request};
 use crate::sim::managed;
+
+pub use crate::sim::controllers::Controllers;
 
 /// Who the controllers write as.
 const MANAGER: &str = "kube-controller-manager";
 /// Rounds of one change. Each does something, and what they do ends; the bound is for mistakes.
 const MAX_ROUNDS: usize = 10_000;
 
-/// Which of the server's own controllers run. Definitions are always followed: that is the API server itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Controllers {
-    /// Empties namespaces that are being deleted.
-    pub namespaces: bool,
-    /// Deletes what has lost its owner.
-    pub garbage: bool,
-}
-
 impl ApiServer {
     /// Does all that follows from what was just changed.
     pub(super) fn settle(&mut self, now: Timestamp) {
+        self.follow_changes(now);
+        self.hand_over(now);
+    }
+
+    fn follow_changes(&mut self, now: Timestamp) {
         for _ in 0..MAX_ROUNDS {
             let definitions = std::mem::take(&mut self.changed_definitions);
             let mut busy = false;
             for key in definitions {
                 busy |= self.follow_definition(&key, now);
             }
-            let deleting: Vec<Place> = self.store.deleting().cloned().collect();
-            for (table, key) in &deleting {
-                match table.as_str() {
-                    "namespaces" if self.controllers.namespaces => busy |= self.empty_namespace(key, now),
-                    DEFINITIONS => busy |= self.follow_definition(key, now),
-                    _ => {}
-                }
-            }
-            // Most writes concern no owner: then nothing is looked at.
-            if self.controllers.garbage && self.store.take_owners_moved() {
-                busy |= self.collect(&deleting, now);
+            busy |= self.follow_deletions(now);
+            let moved = self.store.take_moved();
+            if self.controllers.garbage && !moved.is_empty() {
+                busy |= self.collect(moved, now);
             }
             if !busy {
                 return;
             }
         }
+    }
+
+    /// Goes on with the namespaces and definitions that are being deleted.
+    fn follow_deletions(&mut self, now: Timestamp) -> bool {
+        let deleting = |table: &'static str| self.store.deleting(table).cloned().collect::<Vec<_>>();
+        let namespaces = if self.controllers.namespaces { deleting("namespaces") } else { Vec::new() };
+        let definitions = deleting(DEFINITIONS);
+        let mut busy = false;
+        for key in namespaces {
+            busy |= self.empty_namespace(&key, now);
+        }
+        for key in definitions {
+            busy |= self.follow_definition(&key, now);
+        }
+        busy
     }
 
     /// Deletes what is in a namespace that is being deleted, and lets it go when nothing is left.
@@ -114,18 +120,20 @@ impl ApiServer {
         true
     }
 
-    /// One round of garbage collection.
-    fn collect(&mut self, deleting: &[Place], now: Timestamp) -> bool {
+    /// One round of garbage collection: of what moved, and of what that concerns.
+    fn collect(&mut self, moved: Moved, now: Timestamp) -> bool {
         let mut busy = false;
-        for place in deleting {
-            busy |= self.finish_owner(place, now);
-        }
-        let owners: Vec<String> = self.store.owners().map(str::to_owned).collect();
-        for uid in owners {
-            let dependents: Vec<Place> = self.store.owned_by(&uid).cloned().collect();
+        for uid in &moved.owners {
+            if let Some(place) = self.store.waiting(uid).cloned() {
+                busy |= self.finish_owner(&place, now);
+            }
+            let dependents: Vec<Place> = self.store.owned_by(uid).cloned().collect();
             for place in dependents {
                 busy |= self.follow_owners(&place, now);
             }
+        }
+        for place in &moved.dependents {
+            busy |= self.follow_owners(place, now);
         }
         busy
     }
@@ -281,8 +289,10 @@ impl ApiServer {
     }
 
     /// A resource by its qualified name, in any of its versions.
-    fn of_table(&self, table: &str) -> Option<Arc<Resource>> {
-        self.resources.all().find(|resource| resource.qualified() == table).cloned()
+    pub(super) fn of_table(&self, table: &str) -> Option<Arc<Resource>> {
+        let (plural, group) = table.split_once('.').unwrap_or((table, ""));
+        let (_, versions) = self.resources.groups().iter().find(|(known, _)| known == group)?;
+        versions.iter().find_map(|version| self.resources.get(group, version, plural)).cloned()
     }
 }
 

@@ -7,9 +7,8 @@ use super::checks::check_name;
 use super::decode;
 use super::meta;
 use super::options::Options;
-use super::request::FieldValidation;
 use super::status::{FieldError, Status};
-use super::write::{Ownership, now_text, warned};
+use super::write::{Ownership, now_text, repeated_owners, warned};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed::{self, ApplyError};
 use crate::sim::patch::{JsonPatchError, json, strategic};
@@ -72,7 +71,8 @@ impl ApiServer {
         // A JSON value can always be written.
         let body = serde_json::to_vec(&patched).unwrap_or_default();
         let read = self.read_json(call, &body, options.validation);
-        let (mut new, warnings) = read.map_err(|status| unfit(call, key.name(), &patched, status))?;
+        let (mut new, mut warnings) = read.map_err(|status| unfit(call, key.name(), &patched, status))?;
+        warnings.extend(repeated_owners(&mut new, " after mutating admission happens"));
         let changed = check_name(&new, key.name())
             .and_then(|()| self.place(call, &mut new))
             .and_then(|()| self.change(call, &options, &old, new, Ownership::Update));
@@ -104,14 +104,11 @@ impl ApiServer {
             check_formats(schema.root(), &new).map_err(|error| Status::bad_request(decode::misformed(&error)))?;
             normalize(schema.root(), &mut new);
         }
-        let mut reply = match &old {
+        let reply = match &old {
             Some(old) => self.change(call, options, old, new, Ownership::Applied)?,
             None if call.address.subresource.is_some() => return Err(Status::not_found(&call.resource, key.name())),
             None => self.apply_new(call, options, new)?,
         };
-        if options.validation == FieldValidation::Warn {
-            reply.warnings = Vec::new();
-        }
         Ok(Answer::Reply(reply))
     }
 

@@ -107,6 +107,11 @@ impl FieldError {
         Self::new(field, FieldProblem::Invalid, value.to_string(), detail)
     }
 
+    /// A field whose value can't be, of which the text is known.
+    pub fn invalid_text(field: impl Into<String>, value: String, detail: impl Into<String>) -> Self {
+        Self::new(field, FieldProblem::Invalid, value, detail)
+    }
+
     /// A field whose value is not one of those known.
     pub fn not_supported(field: impl Into<String>, value: &Value, known: &[&str]) -> Self {
         let known: Vec<String> = known.iter().map(|value| format!("{value:?}")).collect();
@@ -294,6 +299,23 @@ impl Status {
     pub fn not_acceptable(known: &str) -> Self {
         let message = format!("406: Not Acceptable\n\nAvailable representations: {known}");
         Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message, Some(json!({})))
+    }
+
+    /// The answer can't be of a type that the client reads, which the server finds behind its router.
+    pub fn only_acceptable(known: &str) -> Self {
+        let message = format!("only the following media types are accepted: {known}");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message, None)
+    }
+
+    /// The metadata of a list was asked for as that of one object, or the other way round.
+    pub fn wrong_shape(resource: &Resource, is_list: bool) -> Self {
+        let (wanted, is) = match is_list {
+            true => ("PartialObjectMetadata", "is a list"),
+            false => ("PartialObjectMetadataList", "is not a list"),
+        };
+        let told = resource.go_type(is_list);
+        let message = format!("you requested {wanted}, but the requested object {is} (*{told})");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message, None)
     }
 
     /// The body of the request is larger than `limit`, which is told in this form.

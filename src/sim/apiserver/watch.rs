@@ -10,8 +10,9 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::form::Form;
 use super::list::{Selection, revision};
-use super::reply::{Form, partial, whole};
+use super::reply::{partial, whole};
 use super::request::Query;
 use super::resources::Resource;
 use super::status::{FieldError, Status};
@@ -85,7 +86,7 @@ impl Watch {
             resource: resource.clone(),
             selection,
             form,
-            include: table::Include::of(query),
+            include: table::Include::of(query)?,
             initial: VecDeque::new(),
             marks_end: streamed && bookmarks,
             position: if starts_whole { store.revision() } else { from.unwrap_or_else(|| store.revision()) },
@@ -175,10 +176,10 @@ impl Watch {
         let mut line = vec![Bytes::from(format!(r#"{{"type":"{kind}","object":"#))];
         match self.form {
             Form::Whole => line.extend(whole(&self.resource, stored)),
-            Form::Metadata => line.extend(partial(stored)),
-            Form::Table => {
+            Form::Metadata { version, .. } => line.extend(partial(stored, version)),
+            Form::Table(version) => {
                 let columns = !std::mem::replace(&mut self.columns_told, true);
-                line.push(table::event(&self.resource, stored, self.include, columns, now).to_string().into());
+                line.push(table::event(&self.resource, stored, version, self.include, columns, now).to_string().into());
             }
         }
         line.push(Bytes::from_static(b"}\n"));
@@ -192,10 +193,10 @@ impl Watch {
         }
         let (kind, api_version) = match self.form {
             Form::Whole => (self.resource.kind.clone(), self.resource.api_version()),
-            Form::Metadata => ("PartialObjectMetadata".to_owned(), "meta.k8s.io/v1".to_owned()),
-            Form::Table => {
-                let event =
-                    json!({"type": "BOOKMARK", "object": table::bookmark(&self.resource, &metadata, self.include)});
+            Form::Metadata { version, .. } => ("PartialObjectMetadata".to_owned(), version.api_version().to_owned()),
+            Form::Table(version) => {
+                let table = table::bookmark(&self.resource, &metadata, version, self.include);
+                let event = json!({"type": "BOOKMARK", "object": table});
                 return Frame::Line(vec![format!("{event}\n").into()]);
             }
         };

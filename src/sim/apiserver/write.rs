@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::checks::{check_kind, check_name, check_preconditions};
+use super::checks::{check_kind, check_name, check_preconditions, check_uid};
 use super::decode;
 use super::definitions::DEFINITIONS;
 use super::meta;
@@ -16,8 +16,9 @@ use super::resources::{Resource, split_group};
 use super::status::{FieldError, Status};
 use super::store::{Key, Stored};
 use super::{Answer, ApiServer, Call, Request};
-use crate::sim::kinds::{Generation, Kind};
+use crate::sim::kinds::{Generation, Kind, warnings};
 use crate::sim::managed::{self, Context, OneVersion};
+use crate::sim::schema;
 
 /// Metadata that only the server sets.
 const SERVER_METADATA: [&str; 5] =
@@ -34,7 +35,8 @@ pub(super) enum Ownership {
 impl ApiServer {
     pub(super) fn create(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
         let options = Options::of(call, request, "CreateOptions")?;
-        let (object, warnings) = self.read(call, request, options.validation)?;
+        let (mut object, mut warnings) = self.read(call, request, options.validation)?;
+        warnings.extend(repeated_owners(&mut object, ""));
         warned(warnings, self.create_object(call, &options, object))
     }
 
@@ -51,7 +53,8 @@ impl ApiServer {
 
     pub(super) fn replace(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
         let options = Options::of(call, request, "UpdateOptions")?;
-        let (object, warnings) = self.read(call, request, options.validation)?;
+        let (mut object, mut warnings) = self.read(call, request, options.validation)?;
+        warnings.extend(repeated_owners(&mut object, ""));
         warned(warnings, self.replace_object(call, &options, object))
     }
 
@@ -63,6 +66,7 @@ impl ApiServer {
             if !call.kind.creates_on_update || call.address.subresource.is_some() {
                 return Err(Status::not_found(&call.resource, key.name()));
             }
+            check_uid(call, key.name(), meta::text(&object, "uid"), "")?;
             call.fill(&mut object);
             let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
             return self.insert(call, object, options.dry_run);
@@ -171,14 +175,15 @@ impl ApiServer {
             }
             return Err(status);
         }
+        let warnings = warnings::of_object(&table, &object, None);
         self.assign_addresses(call, &name, &mut object, None, dry_run)?;
-        call.store(&mut object, dry_run);
+        call.store(&mut object);
         let stored = if dry_run {
             Stored::transient(&strip(object)).into()
         } else {
             self.put(&table, &key, strip(object), call.now)
         };
-        Ok(self.told(call, 201, &stored))
+        Ok(Reply { warnings, ..self.told(call, 201, &stored) })
     }
 
     /// Changes an object. `new` is as it was sent; what the server decides is put into it here.
@@ -202,10 +207,14 @@ impl ApiServer {
             _ if call.kind.has_status => carry_member(&mut new, old, "status"),
             _ => {}
         }
-        let uid = meta::get(&new, "uid").cloned();
+        let sent = ["uid", "deletionTimestamp", "deletionGracePeriodSeconds"]
+            .map(|name| (name, meta::get(&new, name).cloned()));
         meta::carry(&mut new, old, &SERVER_METADATA);
-        if let Some(uid) = uid {
-            meta::set(&mut new, "uid", uid);
+        // What was sent is refused below if it is another one.
+        for (name, sent) in sent {
+            if let Some(sent) = sent {
+                meta::set(&mut new, name, sent);
+            }
         }
         meta::carry(&mut new, old, &["resourceVersion", "generateName"]);
         meta::tidy(&mut new);
@@ -217,7 +226,9 @@ impl ApiServer {
         (call.kind.validate_update)(&new, old, &mut errors);
         self.refuse(call, &name, &errors)?;
         self.assign_addresses(call, &name, &mut new, Some(old), options.dry_run)?;
-        self.keep(call, old, new, options.dry_run)
+        let warnings = warnings::of_object(&call.resource.qualified(), &new, Some(old));
+        let reply = self.keep(call, old, new, options.dry_run)?;
+        Ok(Reply { warnings, ..reply })
     }
 
     /// Keeps a changed object, if it did change; an object that waited only for this to go, goes.
@@ -228,7 +239,7 @@ impl ApiServer {
         mut new: Value,
         dry_run: bool,
     ) -> Result<Reply, Status> {
-        call.store(&mut new, dry_run);
+        call.store(&mut new);
         let key = Key::new(call.address.namespace, meta::text(old, "name"));
         let table = call.resource.qualified();
         let unchanged = managed::same_but_for_times(old, &new);
@@ -277,7 +288,7 @@ impl ApiServer {
             return Ok(());
         }
         if dry_run {
-            let errors = self.addresses.clone().assign(object, old);
+            let errors = self.addresses.try_assign(object, old);
             return self.refuse(call, name, &errors);
         }
         let errors = self.addresses.assign(object, old);
@@ -302,15 +313,18 @@ impl Call<'_> {
     /// Fills in what was left out.
     pub(super) fn fill(&self, object: &mut Value) {
         match &self.custom {
-            Some(custom) => custom.structural.default(object),
+            Some(custom) => custom.structural.fill(object),
             None => (self.kind.defaults)(object),
         }
     }
 
-    /// Makes an object what is kept of it. What is not kept stays what it is.
-    fn store(&self, object: &mut Value, dry_run: bool) {
-        if let (Some(custom), false) = (&self.custom, dry_run) {
-            custom.store(object);
+    /// Makes an object what is kept of it.
+    fn store(&self, object: &mut Value) {
+        match (&self.custom, &self.schema) {
+            (Some(custom), _) => custom.store(object),
+            // Definitions are kept as JSON, all else in a form that has no empty lists.
+            (None, Some(schema)) if self.resource.qualified() != DEFINITIONS => schema::store(schema.root(), object),
+            _ => {}
         }
     }
 
@@ -326,10 +340,22 @@ impl Call<'_> {
     }
 }
 
+/// Takes out owners that are there twice, which is warned of. `when` says when they were found.
+pub(super) fn repeated_owners(object: &mut Value, when: &str) -> Option<String> {
+    let uids = meta::drop_repeated_owners(object)?;
+    Some(format!(
+        ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may \
+         reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {uids}"
+    ))
+}
+
 /// An answer with the warnings that came before it.
 pub(super) fn warned(warnings: Vec<String>, result: Result<Reply, Status>) -> Result<Answer, Status> {
     match result {
-        Ok(reply) => Ok(Answer::Reply(Reply { warnings, ..reply })),
+        Ok(mut reply) => {
+            reply.warnings.splice(0..0, warnings);
+            Ok(Answer::Reply(reply))
+        }
         Err(status) => Err(status.warned(warnings)),
     }
 }

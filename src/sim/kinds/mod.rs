@@ -12,6 +12,7 @@ mod storage;
 mod table;
 mod validate;
 pub(in crate::sim) mod value;
+pub mod warnings;
 
 use serde_json::Value;
 

@@ -122,6 +122,7 @@ fn merge_list(
         // Without a key lists are replaced, and what stands in the new one is kept as it is.
         return Ok(patch.iter().filter(|item| item.get(DIRECTIVE).is_none()).cloned().collect());
     };
+    let server = old.clone();
     let mut items = old;
     if key.is_empty() {
         for item in patch {
@@ -141,10 +142,40 @@ fn merge_list(
             merge_item(of, &mut items, item, key)?;
         }
     }
-    if let Some(order) = order {
-        sort(&mut items, order, key);
+    match order {
+        Some(order) => sort(&mut items, order, key),
+        None => items = interleave(items, patch, &server, key),
     }
     Ok(items)
+}
+
+/// What an item is known by.
+fn identity<'v>(item: &'v Value, key: &str) -> &'v Value {
+    if key.is_empty() { item } else { item.get(key).unwrap_or(&Value::Null) }
+}
+
+/// The items of the patch in its order, and those that only the list before has in its. One of the latter stands in front of an
+/// item of the patch only if it stood there before.
+fn interleave(items: Vec<Value>, patch: &[Value], before: &[Value], key: &str) -> Vec<Value> {
+    let place = |list: &[Value], item: &Value| list.iter().position(|of| identity(of, key) == identity(item, key));
+    let named = patch.iter().filter(|item| item.get(DIRECTIVE).is_none()).cloned().collect::<Vec<_>>();
+    let (mut told, mut others): (Vec<Value>, Vec<Value>) =
+        items.into_iter().partition(|item| place(&named, item).is_some());
+    told.sort_by_key(|item| place(&named, item));
+    others.sort_by_key(|item| place(before, item));
+    let mut others = others.into_iter().peekable();
+    let mut out = Vec::new();
+    for item in told {
+        let at = place(before, &item);
+        while let Some(other) =
+            others.next_if(|other| at.is_some_and(|at| place(before, other).is_some_and(|o| o < at)))
+        {
+            out.push(other);
+        }
+        out.push(item);
+    }
+    out.extend(others);
+    out
 }
 
 fn merge_item(of: Option<Map<'_>>, items: &mut Vec<Value>, item: &Value, key: &str) -> Result<(), PatchError> {
@@ -167,7 +198,8 @@ fn merge_item(of: Option<Map<'_>>, items: &mut Vec<Value>, item: &Value, key: &s
                 *place = Value::Object(merge_map(of, old, patch)?);
             }
         }
-        (_, None) => items.push(Value::Object(merge_map(of, Members::new(), patch)?)),
+        // What is new is not looked into.
+        (_, None) => items.push(item.clone()),
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::{
     UNTYPED,
 };
 
-const TABLE: &str = include_str!("types.txt");
+pub(super) const TABLE: &str = include_str!("types.txt");
 
 static BUILTIN: LazyLock<Schemas> = LazyLock::new(|| Reader::new(TABLE).read(TABLE));
 
@@ -135,6 +135,8 @@ impl Reader {
                 "retain" => field.patch.retain_keys = true,
                 "replace" => field.patch.replace = true,
                 "oneof" => field.values = rest.split('|').map(str::to_owned).collect(),
+                // What only OpenAPI documents tell.
+                "required" | "each" => {}
                 _ => field.default = mark.strip_prefix('=').and_then(|json| serde_json::from_str(json).ok()),
             }
         }

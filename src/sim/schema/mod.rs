@@ -8,6 +8,7 @@ mod check;
 mod custom;
 mod formats;
 mod normal;
+pub mod openapi;
 pub mod quantity;
 mod rules;
 mod strings;
