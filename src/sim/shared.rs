@@ -1,5 +1,4 @@
-//! One API server that many clients use: in this process through [`tower::Service`], and over
-//! HTTP (`serve.rs`).
+//! One API server that many clients use: in this process through [`tower::Service`], and over HTTP (`serve.rs`).
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,5 +1,6 @@
 //! The sandbox's API server, spoken to from within the process that it runs in.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +14,8 @@ use serde_json::Value;
 use crate::cli::error::CommandError;
 use crate::sim::apiserver::ApiServer;
 use crate::sim::apiserver::access::User;
-use crate::sim::apiserver::lifecycle::Controllers;
+use crate::sim::controllers::Controllers;
+use crate::sim::disk::Disk;
 use crate::sim::shared::{Body, Shared};
 
 /// The field manager of what the sandbox itself writes.
@@ -32,17 +34,28 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// An empty one.
-    pub(super) fn new() -> Self {
+    /// One that forgets everything when it ends, or goes on from a file and keeps it up to date.
+    pub(super) fn new(file: Option<&Path>) -> Result<Self, CommandError> {
         let token = || format!("{:032x}", rand::random::<u128>());
         let (person, agent) = (token(), token());
         let accounts = vec![
             (person.clone(), User::known("sandbox", &[MASTERS])),
             (agent.clone(), User::known("system:serviceaccount:driftless:driftless", &[MASTERS])),
         ];
-        let controllers = Controllers::all();
-        let server = ApiServer::new(rand::random(), controllers, accounts, Timestamp::now());
-        Self { shared: Shared::new(server, Arc::new(Timestamp::now)), person, agent }
+        let (seed, controllers, now) = (rand::random(), Controllers::all(), Timestamp::now());
+        let clock = Arc::new(Timestamp::now);
+        let shared = match file {
+            None => Shared::new(ApiServer::new(seed, controllers, accounts, now), clock),
+            Some(file) => {
+                let disk = Disk::open(file).map_err(CommandError::failure)?;
+                let server = match disk.load().map_err(CommandError::failure)? {
+                    Some(saved) => ApiServer::restore(seed, controllers, accounts, saved, now),
+                    None => ApiServer::new(seed, controllers, accounts, now),
+                };
+                Shared::kept(server, clock, disk)
+            }
+        };
+        Ok(Self { shared, person, agent })
     }
 
     /// What serves it.
@@ -76,6 +89,10 @@ impl Cluster {
     ) -> Result<impl Stream<Item = Value> + Send + Unpin + use<>, CommandError> {
         let uri = format!("{path}?watch=true&timeoutSeconds=86400");
         let response = self.send(Method::GET, &uri, "application/json", Bytes::new()).await?;
+        if !response.status().is_success() {
+            let problem = format_args!("the API server refused a watch of {path}: {}", response.status());
+            return Err(CommandError::failure(problem));
+        }
         let frames = BodyStream::new(response.into_body()).filter_map(|frame| async {
             let Ok(frame) = frame;
             frame.into_data().ok()

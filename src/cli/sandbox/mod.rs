@@ -59,6 +59,9 @@ struct Start {
     /// temporary files, which is removed at the end]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Like --dir, and what the API server and the agents hold is kept there as well: the next start goes on from it
+    #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+    data: Option<PathBuf>,
     /// What is told on standard output: text for people, or one line of JSON when everything is up
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: Form,

@@ -30,6 +30,8 @@ use crate::sim::serve::Face;
 
 /// Port of the leader's API where it is free: that of `driftless get`.
 const API_PORT: u16 = 8081;
+/// What the API server holds, where it is kept.
+const STATE_FILE: &str = "api-server.redb";
 /// How many agents there are.
 const REPLICAS: usize = 2;
 /// How long all Applications may take to be Synced and Healthy before the tour begins without.
@@ -45,7 +47,7 @@ const LOG_LINES: usize = 20;
 
 pub(super) fn run(start: &Start) -> Result<ExitCode, CommandError> {
     let load = Load::new(start.objects, start.apps)?;
-    let folder = Folder::take(start.dir.as_deref())?;
+    let folder = Folder::take(start.data.as_deref().or(start.dir.as_deref()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -66,7 +68,8 @@ async fn sandbox(start: &Start, load: Load, folder: &Folder) -> Result<(), Comma
     })?;
     let address = listener.local_addr().map_err(CommandError::failure)?;
     let server = format!("https://{address}");
-    let cluster = Cluster::new();
+    let file = start.data.as_ref().map(|_| folder.path().join(STATE_FILE));
+    let cluster = Cluster::new(file.as_deref())?;
     let users = [("sandbox", cluster.person.as_str()), ("agent", cluster.agent.as_str())];
     let kubeconfig = state::write_kubeconfig(folder.path(), &server, &certificate.authority, &users)?;
     let (tasks, ends) = (TaskTracker::new(), CancellationToken::new());
@@ -84,6 +87,7 @@ async fn sandbox(start: &Start, load: Load, folder: &Folder) -> Result<(), Comma
         state,
         screen: &mut screen,
         progress: Progress::default(),
+        kept: start.data.is_some(),
         leader: watch::Sender::new(None),
         begun,
     };
@@ -104,6 +108,8 @@ struct Running<'s> {
     state: State,
     screen: &'s mut Screen,
     progress: Progress,
+    /// The API server goes on with what an earlier one held, and so do the agents.
+    kept: bool,
     /// Where the API of the replica that leads is.
     leader: watch::Sender<Option<SocketAddr>>,
     begun: Instant,
@@ -168,9 +174,11 @@ impl Running<'_> {
         for number in 0..REPLICAS {
             let replica = Replica::new(number, self.folder.path(), &self.state.kubeconfig)
                 .map_err(|error| CommandError::failure(format_args!("an agent can't be started: {error}")))?;
-            replica.forget().map_err(|error| {
-                CommandError::failure(format_args!("what {} kept can't be removed: {error}", replica.name))
-            })?;
+            if !self.kept {
+                replica.forget().map_err(|error| {
+                    CommandError::failure(format_args!("what {} kept can't be removed: {error}", replica.name))
+                })?;
+            }
             let api = format!("http://{}", replica.api);
             self.state.replicas.push(ReplicaState { name: replica.name.clone(), pid: None, api, leader: false });
             replicas.push(replica);
