@@ -113,6 +113,7 @@ impl Build {
             KustomizeError::need,
             |Need { remote, place }| {
                 let opened = mirrors.open(&remote.clone_url(), None, &remote.revision, None, &cancel);
+                let opened = opened.map(|tree| Box::new(tree) as Box<dyn Tree>);
                 opened.map_err(|error| KustomizeError::new(format!("{place}{}", error.message)))
             },
         );

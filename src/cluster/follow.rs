@@ -253,8 +253,10 @@ impl<'a, T: Target> Follower<'a, T> {
     async fn wait_long(&mut self) {
         let pause = self.retry.shorten(self.settings.slow_retry, 50);
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            // In a fixed order, so that a simulation can be repeated.
+            biased;
             () = self.target.changed() => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 

@@ -25,6 +25,7 @@ mod mirror;
 mod mirrors;
 mod protocol;
 mod remote;
+mod repositories;
 mod ssh;
 mod tree;
 mod watch;
@@ -32,6 +33,7 @@ mod watch;
 pub use credentials::{CredentialStore, Credentials, RepositorySecret, Secret, SecretKind};
 pub use limits::GitLimits;
 pub use mirrors::{Mirrors, key};
+pub use repositories::{Commit, Repositories};
 pub use ssh::SshSettings;
 pub use tree::{CommitInfo, GitTree};
 

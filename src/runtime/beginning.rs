@@ -1,20 +1,19 @@
 //! What has to be there before the agent begins: the shared key, the served kinds, and the store.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use super::outside::{OpenStore, Outside};
 use super::settings::Settings;
-use crate::cluster::client::Clients;
 use crate::cluster::discovery::DiscoveryHandle;
 use crate::cluster::hash_key;
 use crate::engine::backoff::Backoff;
 use crate::engine::hash::HashKey;
 use crate::engine::record::StoreSnapshot;
-use crate::store::{Store, StoreOptions};
+use crate::store::Store;
 
 /// Waits between tries of what has to work before the agent can begin.
 const STARTING: Backoff =
@@ -35,24 +34,24 @@ impl Beginning {
     /// Waits for the API server, and opens the store. `None`: the agent was stopped meanwhile.
     pub(super) async fn of(
         settings: &Settings,
-        clients: &Clients,
+        outside: &Outside,
+        open: OpenStore,
         stopped: &CancellationToken,
     ) -> anyhow::Result<Option<Self>> {
-        let path = settings.store_file();
-        let opened = tokio::task::spawn_blocking(move || open_store(&path)).await??;
-        let (store, snapshot) = opened;
-        let discovery = DiscoveryHandle::new(clients.watch.clone());
+        let opened = outside.blocking.run(move || open_store(open)).await.context("opening the store was stopped")?;
+        let (store, snapshot) = opened?;
+        let discovery = DiscoveryHandle::new(outside.clients.watch.clone());
         let namespace = settings.namespace();
         let timeout = settings.cluster.request_timeout;
         for attempt in 0u32.. {
-            let key = hash_key::hash_key(&clients.write, namespace, timeout, rand::random);
+            let key = hash_key::hash_key(&outside.clients.write, namespace, timeout, || outside.random.key());
             let ready = async { tokio::try_join!(key, discovery.refresh()) };
             let Some(result) = stopped.run_until_cancelled(ready).await else { return Ok(None) };
             match result {
                 Ok((hash_key, _)) => return Ok(Some(Self { hash_key, discovery, store, snapshot })),
                 Err(error) => tracing::warn!(error = %error.message, "the API server can't be used yet"),
             }
-            let pause = tokio::time::sleep(STARTING.delay(attempt, rand::random()));
+            let pause = tokio::time::sleep(STARTING.delay(attempt, outside.random.number()));
             if stopped.run_until_cancelled(pause).await.is_none() {
                 return Ok(None);
             }
@@ -62,13 +61,8 @@ impl Beginning {
 }
 
 /// Opens the store and reads what the engine starts from. A store that can't be used is set aside by the store itself.
-fn open_store(path: &Path) -> anyhow::Result<(Result<Arc<Store>, String>, StoreSnapshot)> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("the data folder {} can't be made", folder.display()))?;
-    }
-    let (store, report) = Store::open(path, &StoreOptions::default())
-        .with_context(|| format!("the store {} can't be opened", path.display()))?;
+fn open_store(open: OpenStore) -> anyhow::Result<(Result<Arc<Store>, String>, StoreSnapshot)> {
+    let (store, report) = open()?;
     if let Some(aside) = &report.set_aside {
         tracing::error!(
             reason = %aside.reason,
@@ -79,7 +73,6 @@ fn open_store(path: &Path) -> anyhow::Result<(Result<Arc<Store>, String>, StoreS
     }
     if report.created && report.set_aside.is_none() {
         tracing::info!(
-            file = %path.display(),
             "a new store was made; it is filled from Git and the cluster, and nothing is pruned until every kind was searched"
         );
     }

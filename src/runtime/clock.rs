@@ -1,25 +1,27 @@
-//! The one place that reads the clocks.
+//! The clocks as the engine reads them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use crate::cluster::clock::Read;
 use crate::engine::time::{Instant, Now, Timestamp};
 
-/// The clocks of this process. `std`'s monotonic clock stands still while the machine sleeps; leadership is therefore
+/// The clocks of this process. The monotonic one (tokio's, which is `std`'s) stands still while the machine sleeps; leadership is therefore
 /// checked against the Lease again after every gap, by the API server's own answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(super) struct Clock {
     origin: tokio::time::Instant,
+    wall: Read<Duration>,
 }
 
 impl Clock {
-    /// A clock whose origin is now.
-    pub(super) fn start() -> Self {
-        Self { origin: tokio::time::Instant::now() }
+    /// A clock whose origin is now. `wall` reads the wall clock: the time since 1970.
+    pub(super) fn start(wall: Read<Duration>) -> Self {
+        Self { origin: tokio::time::Instant::now(), wall }
     }
 
     /// Both clocks.
     pub(super) fn now(&self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let wall = (self.wall)().as_secs();
         Now { instant: self.instant(), wall: Timestamp(i64::try_from(wall).unwrap_or(i64::MAX)) }
     }
 

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::outside::Tasks;
 use super::sources::Sources;
 use crate::api::Metrics;
 use crate::cluster::applications::status_subresource;
@@ -60,6 +60,8 @@ pub(super) struct Executor {
     pub(super) metrics: Arc<Metrics>,
     /// The clocks.
     pub(super) clock: Clock,
+    /// Runs the tasks.
+    pub(super) tasks: Tasks,
 }
 
 /// The watches that run.
@@ -139,12 +141,12 @@ impl Executor {
         if let Some(old) = watches.0.insert(watch.clone(), token) {
             old.cancel();
         }
-        tokio::spawn(watch::run(context, watch, from));
+        self.tasks.spawn(watch::run(context, watch, from));
     }
 
     /// Runs something that ends with an event.
     fn answer<F: Future<Output = Event> + Send + 'static>(&self, name: &'static str, work: impl FnOnce(Self) -> F) {
-        tokio::spawn(self.answered(name, work(self.clone())));
+        self.tasks.spawn(self.answered(name, work(self.clone())));
     }
 
     fn answered(
@@ -154,7 +156,7 @@ impl Executor {
     ) -> impl Future<Output = ()> + Send + 'static {
         let (events, metrics) = (self.events.clone(), self.metrics.clone());
         async move {
-            let begun = Instant::now();
+            let begun = tokio::time::Instant::now();
             let event = work.await;
             metrics.observe_effect(name, begun.elapsed());
             // The loop is gone only when the process is about to be.

@@ -23,12 +23,45 @@ const QUEUE: usize = 8;
 const COLLECT: Duration = Duration::from_secs(3600);
 
 /// The loop's side of the store. Not cloned: the order of the writes is the order of the calls.
-#[derive(Debug)]
 pub(super) struct Journal {
     gathered: Vec<StoreOp>,
     since: Option<tokio::time::Instant>,
     collected: tokio::time::Instant,
-    work: mpsc::Sender<Work>,
+    hand: Hand,
+}
+
+/// Who writes.
+enum Hand {
+    Thread(mpsc::Sender<Work>),
+    Here(Writer),
+}
+
+struct Writer {
+    store: Arc<Store>,
+    recent: RecentManifests,
+    /// Is told the first error.
+    failed: Option<Box<dyn Fn(String) + Send>>,
+}
+
+impl Writer {
+    fn perform(&mut self, work: Work) {
+        let (result, done) = match work {
+            Work::Commit(ops, done) => (self.store.commit(&ops), done),
+            Work::Collect => {
+                let keep = std::mem::take(&mut *self.recent.lock().unwrap_or_else(PoisonError::into_inner));
+                (self.store.collect_manifests(&keep).map(|_| ()), None)
+            }
+        };
+        if let Err(error) = &result
+            && let Some(failed) = self.failed.take()
+        {
+            failed(error.to_string());
+        }
+        if let Some(done) = done {
+            // Whoever waited may have been stopped meanwhile.
+            let _ = done.send(result.is_ok());
+        }
+    }
 }
 
 enum Work {
@@ -42,35 +75,28 @@ pub(super) type RecentManifests = Arc<Mutex<BTreeSet<Hash>>>;
 impl Journal {
     /// A journal of `store`, and the work of its thread, which ends when the journal is dropped. `failed` is told the
     /// first error, after which nothing is written any more.
-    pub(super) fn new(
+    pub(super) fn on_thread(
         store: Arc<Store>,
         recent: RecentManifests,
         failed: impl Fn(String) + Send + 'static,
     ) -> (Self, impl FnOnce() + Send + 'static) {
         let (work, mut queue) = mpsc::channel(QUEUE);
-        let journal = Self { gathered: Vec::new(), since: None, collected: tokio::time::Instant::now(), work };
+        let mut writer = Writer { store, recent, failed: Some(Box::new(failed)) };
         let thread = move || {
-            let mut told = false;
             while let Some(work) = queue.blocking_recv() {
-                let (result, done) = match work {
-                    Work::Commit(ops, done) => (store.commit(&ops), done),
-                    Work::Collect => {
-                        let keep = std::mem::take(&mut *recent.lock().unwrap_or_else(PoisonError::into_inner));
-                        (store.collect_manifests(&keep).map(|_| ()), None)
-                    }
-                };
-                if let Err(error) = &result
-                    && !std::mem::replace(&mut told, true)
-                {
-                    failed(error.to_string());
-                }
-                if let Some(done) = done {
-                    // Whoever waited may have been stopped meanwhile.
-                    let _ = done.send(result.is_ok());
-                }
+                writer.perform(work);
             }
         };
-        (journal, thread)
+        (Self::with(Hand::Thread(work)), thread)
+    }
+
+    /// A journal of `store` that writes on the task that asks.
+    pub(super) fn here(store: Arc<Store>, recent: RecentManifests, failed: impl Fn(String) + Send + 'static) -> Self {
+        Self::with(Hand::Here(Writer { store, recent, failed: Some(Box::new(failed)) }))
+    }
+
+    fn with(hand: Hand) -> Self {
+        Self { gathered: Vec::new(), since: None, collected: tokio::time::Instant::now(), hand }
     }
 
     /// Takes the writes of one batch of steps. With `must_precede`, returns when they, and all before them, are on disk;
@@ -101,8 +127,11 @@ impl Journal {
         }
         if self.collected.elapsed() >= COLLECT {
             self.collected = tokio::time::Instant::now();
-            // With a full queue there is a next time.
-            let _ = self.work.try_send(Work::Collect);
+            match &mut self.hand {
+                // With a full queue there is a next time.
+                Hand::Thread(work) => drop(work.try_send(Work::Collect)),
+                Hand::Here(writer) => writer.perform(Work::Collect),
+            }
         }
     }
 
@@ -119,7 +148,10 @@ impl Journal {
     async fn send(&mut self, done: Option<oneshot::Sender<bool>>) {
         self.since = None;
         let ops = std::mem::take(&mut self.gathered);
-        // The thread ends only when this sender is dropped.
-        let _ = self.work.send(Work::Commit(ops, done)).await;
+        match &mut self.hand {
+            // The thread ends only when this sender is dropped.
+            Hand::Thread(work) => drop(work.send(Work::Commit(ops, done)).await),
+            Hand::Here(writer) => writer.perform(Work::Commit(ops, done)),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Other repositories that kustomizations build on. Rendering asks for one commit after the other; here they are got.
 
-use crate::git::GitTree;
+use crate::render::Tree;
 use crate::render::remote::{Need, Remote, Remotes};
 
 /// Calls `build` with the commits that are at hand, until it asks for none that isn't. `needed` tells what an error asks for,
@@ -9,13 +9,13 @@ use crate::render::remote::{Need, Remote, Remotes};
 pub(crate) fn with_remotes<T, E>(
     mut build: impl FnMut(Remotes<'_>) -> Result<T, E>,
     needed: impl Fn(&E) -> Option<Need>,
-    mut open: impl FnMut(&Need) -> Result<GitTree, E>,
+    mut open: impl FnMut(&Need) -> Result<Box<dyn Tree>, E>,
 ) -> Result<T, E> {
-    let mut trees: Vec<(Remote, GitTree)> = Vec::new();
+    let mut trees: Vec<(Remote, Box<dyn Tree>)> = Vec::new();
     loop {
         let mut remotes = Remotes::default();
         for (remote, tree) in &trees {
-            remotes.insert(remote.clone(), tree);
+            remotes.insert(remote.clone(), &**tree);
         }
         let error = match build(remotes) {
             Err(error) => error,

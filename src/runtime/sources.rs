@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::bodies::Bodies;
 use super::journal::RecentManifests;
+use super::outside::Blocking;
 use super::remotes::with_remotes;
 use crate::cluster::discovery::{Discovery, DiscoveryHandle};
 use crate::cluster::repositories::{RepositorySecrets, SecretType};
@@ -21,9 +22,9 @@ use crate::engine::ids::{AppKey, Gvk, Revision};
 use crate::engine::revision::{Ancestry, Refs};
 use crate::engine::scope::scopes_hash;
 use crate::engine::tracking::instance_name;
-use crate::git::{CredentialStore, Credentials, GitTree, Mirrors, RepositorySecret, SecretKind};
+use crate::git::{Commit, CredentialStore, Credentials, Repositories, RepositorySecret, SecretKind};
 use crate::render::environment::{Environment, without_password};
-use crate::render::{self, RenderContext, RenderError, RenderOptions, Rendering};
+use crate::render::{self, RenderContext, RenderError, RenderOptions, Rendering, Tree};
 use crate::store::Store;
 
 /// Repositories that are listed or fetched at the same time.
@@ -48,7 +49,8 @@ pub(super) struct Installation {
 pub(super) struct Sources(Arc<Inner>);
 
 struct Inner {
-    mirrors: Mirrors,
+    repositories: Arc<dyn Repositories>,
+    blocking: Blocking,
     options: RenderOptions,
     installation: Installation,
     discovery: Arc<DiscoveryHandle>,
@@ -65,7 +67,7 @@ struct Inner {
 impl Sources {
     /// Everything that reads repositories. `cancel`, once set, ends what is under way.
     pub(super) fn new(
-        mirrors: Mirrors,
+        (repositories, blocking): (Arc<dyn Repositories>, Blocking),
         options: RenderOptions,
         installation: Installation,
         discovery: Arc<DiscoveryHandle>,
@@ -75,7 +77,8 @@ impl Sources {
     ) -> Self {
         let (store, recent) = store;
         Self(Arc::new(Inner {
-            mirrors,
+            repositories,
+            blocking,
             options,
             installation,
             discovery,
@@ -93,7 +96,7 @@ impl Sources {
     pub(super) async fn list_refs(&self, url: Arc<str>) -> Result<Arc<Refs>, SourceError> {
         self.remote(move |inner| {
             let credentials = inner.credentials(&url)?;
-            inner.mirrors.list_refs(&url, credentials.as_ref(), &inner.cancel).map(Arc::new)
+            inner.repositories.list_refs(&url, credentials.as_ref(), &inner.cancel).map(Arc::new)
         })
         .await
         .unwrap_or_else(|| Err(SourceError { message: STOPPED.into() }))
@@ -120,7 +123,7 @@ impl Sources {
             let Trace { url, since, revision, reference, .. } = &question;
             let credentials = inner.credentials(url)?;
             let pair = (since, revision);
-            inner.mirrors.ancestry(url, credentials.as_ref(), pair, reference.as_deref(), &inner.cancel)
+            inner.repositories.ancestry(url, credentials.as_ref(), pair, reference.as_deref(), &inner.cancel)
         })
         .await
         .unwrap_or_else(|| Err(SourceError { message: STOPPED.into() }))
@@ -151,7 +154,7 @@ impl Sources {
     /// Runs blocking work; `None` if it was stopped.
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> Option<T> {
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || work(&inner)).await.ok()
+        self.0.blocking.run(move || work(&inner)).await
     }
 }
 
@@ -184,9 +187,9 @@ impl Inner {
         CredentialStore::new(parsed).find(url)
     }
 
-    fn open(&self, url: &str, revision: &Revision, reference: Option<&str>) -> Result<GitTree, SourceError> {
+    fn open(&self, url: &str, revision: &Revision, reference: Option<&str>) -> Result<Box<dyn Commit>, SourceError> {
         let credentials = self.credentials(url)?;
-        self.mirrors.open(url, credentials.as_ref(), revision, reference, &self.cancel)
+        self.repositories.open(url, credentials.as_ref(), revision, reference, &self.cancel)
     }
 
     fn render(&self, job: &Render) -> Result<Rendered, RenderFailure> {
@@ -207,11 +210,11 @@ impl Inner {
         if let Some(previous) = &job.previous
             && self.memo(&subject, &discovery, previous) == previous.options
             && self.environment(&subject).unchanged(previous)
-            && render::unchanged(&tree, previous).map_err(|error| source_error(error.message))?
+            && render::unchanged(&*tree, previous).map_err(|error| source_error(error.message))?
         {
             return Ok(Rendered { revision: job.revision.clone(), desired: None, inputs: previous.clone(), since });
         }
-        let (desired, inputs) = self.desire(&tree, &subject, &discovery)?;
+        let (desired, inputs) = self.desire(&*tree, &subject, &discovery)?;
         self.keep(&desired).map_err(source_error)?;
         let (desired, inputs) = (Some(Arc::new(desired.set)), Arc::new(inputs));
         Ok(Rendered { revision: job.revision.clone(), desired, inputs, since })
@@ -220,7 +223,7 @@ impl Inner {
     /// Renders, and makes the desired set.
     fn desire(
         &self,
-        tree: &GitTree,
+        tree: &dyn Commit,
         subject: &Subject<'_>,
         discovery: &Discovery,
     ) -> Result<(Desired, RenderInputs), RenderFailure> {
@@ -238,7 +241,7 @@ impl Inner {
     }
 
     /// Renders, with what other repositories it takes.
-    fn render_source(&self, tree: &GitTree, subject: &Subject<'_>) -> Result<Rendering, RenderFailure> {
+    fn render_source(&self, tree: &dyn Commit, subject: &Subject<'_>) -> Result<Rendering, RenderFailure> {
         let environment = self.environment(subject);
         let rendering = with_remotes(
             |remotes| {
@@ -251,7 +254,8 @@ impl Inner {
                 RenderError::Failed(_) => None,
             },
             |need| {
-                self.open(&need.remote.clone_url(), &need.remote.revision, None).map_err(|error| {
+                let opened = self.open(&need.remote.clone_url(), &need.remote.revision, None);
+                opened.map(|tree| tree as Box<dyn Tree>).map_err(|error| {
                     let message = format!("{}{}", need.place, error.message);
                     RenderFailure { reason: RenderFailureReason::Source, message }.into()
                 })
@@ -349,7 +353,7 @@ impl Inner {
             source: &manifest.source,
             revision: &manifest.revision,
         };
-        let (desired, _) = self.desire(&tree, &subject, &discovery).map_err(|failure| passing(failure.message))?;
+        let (desired, _) = self.desire(&*tree, &subject, &discovery).map_err(|failure| passing(failure.message))?;
         self.keep(&desired).map_err(passing)?;
         let found = desired.set.objects.iter().position(|object| object.hash == manifest.hash);
         found.and_then(|index| desired.bodies.get(index)).map(|body| body.as_slice().into()).ok_or_else(|| {

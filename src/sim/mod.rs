@@ -5,6 +5,7 @@
 
 pub mod apiserver;
 pub mod cel;
+pub mod faults;
 pub mod fields;
 pub mod kinds;
 pub mod managed;

@@ -76,6 +76,11 @@ impl Shared {
         result
     }
 
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        (self.0.now)()
+    }
+
     /// Answers a request.
     pub async fn respond<B>(&self, request: Request<B>) -> Response<Body>
     where
@@ -150,6 +155,8 @@ impl Shared {
                 let wait = until.duration_since((shared.0.now)());
                 let wait = Duration::try_from(wait).unwrap_or_default();
                 tokio::select! {
+                    // In a fixed order, so that a simulation can be repeated.
+                    biased;
                     // The sender lives as long as `shared` does.
                     _ = changed.changed() => {}
                     () = tokio::time::sleep(wait) => {}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use driftless::store::backend::{BackendError, StorageBackend};
@@ -27,6 +28,8 @@ struct State {
     operations: u64,
     /// The operation from which on everything fails, and how.
     fails: Option<(u64, io::ErrorKind)>,
+    /// Cleared when something fails: the power of the machine.
+    power: Option<Arc<AtomicBool>>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +58,11 @@ impl Disk {
     pub(crate) fn fail_after(&self, operations: u64, kind: io::ErrorKind) {
         let mut state = self.state();
         state.fails = Some((state.operations + operations, kind));
+    }
+
+    /// What fails is not the disk alone: `power` is cleared with it.
+    pub(crate) fn shares(&self, power: Arc<AtomicBool>) {
+        self.state().power = Some(power);
     }
 
     /// What a process that opens the disk now, without a crash, would find.
@@ -134,7 +142,12 @@ impl State {
 
     fn check(&self) -> io::Result<()> {
         match self.fails {
-            Some((from, kind)) if self.operations > from => Err(io::Error::from(kind)),
+            Some((from, kind)) if self.operations > from => {
+                if let Some(power) = &self.power {
+                    power.store(false, Ordering::Relaxed);
+                }
+                Err(io::Error::from(kind))
+            }
             _ => Ok(()),
         }
     }

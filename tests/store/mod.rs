@@ -1,7 +1,7 @@
 //! The store, through its public interface.
 
 mod crash;
-mod disk;
+pub(crate) mod disk;
 mod file;
 mod live;
 mod model;

@@ -75,8 +75,8 @@ pub fn tidy(object: &mut Value) {
     });
 }
 
-/// What is wrong with the metadata of an object.
-pub fn check(object: &Value, kind: &Kind, namespaced: bool) -> Vec<FieldError> {
+/// What is wrong with the metadata of an object. Of a custom one any qualified name is a finalizer.
+pub fn check(object: &Value, kind: &Kind, (namespaced, custom): (bool, bool)) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let invalid = |field: &str, value: &str, problem: String| FieldError::invalid(field, &value.into(), problem);
     let generate = text(object, "generateName");
@@ -107,7 +107,7 @@ pub fn check(object: &Value, kind: &Kind, namespaced: bool) -> Vec<FieldError> {
         let problems = names::qualified_name(finalizer);
         if !problems.is_empty() {
             errors.extend(problems.into_iter().map(|problem| invalid(&field, finalizer, problem)));
-        } else if !finalizer.contains('/') && !KNOWN_FINALIZERS.contains(&finalizer) {
+        } else if !finalizer.contains('/') && !custom && !KNOWN_FINALIZERS.contains(&finalizer) {
             let problem = "name is neither a standard finalizer name nor is it fully qualified";
             errors.push(invalid(&field, finalizer, problem.to_owned()));
         }

@@ -2,6 +2,7 @@
 //! number: `now` comes with each request, and names and ids from a generator that was given a seed.
 
 pub mod access;
+pub mod admission;
 mod checks;
 pub mod columns;
 mod custom;
@@ -40,6 +41,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use self::access::{Action, User};
+use self::admission::Admission;
 use self::form::Form;
 use self::ids::Ids;
 use self::lifecycle::Controllers;
@@ -121,6 +123,8 @@ pub struct ApiServer {
     accounts: Vec<(String, User)>,
     /// What Services were given.
     addresses: Addresses,
+    /// Webhooks.
+    admissions: Vec<Admission>,
 }
 
 impl ApiServer {
@@ -136,6 +140,7 @@ impl ApiServer {
             controllers,
             accounts,
             addresses: Addresses::default(),
+            admissions: Vec::new(),
         };
         let accounts = std::mem::take(&mut server.accounts);
         for name in NAMESPACES {
@@ -193,6 +198,13 @@ impl ApiServer {
     /// The newest revision: when it moves, watches may have something to tell.
     pub fn revision(&self) -> u64 {
         self.store.revision()
+    }
+
+    /// Forgets what was: watches from now on begin at the newest revision at the earliest, and others are told that they are
+    /// too old.
+    pub fn compact(&mut self) {
+        let revision = self.store.revision();
+        self.store.compact(revision);
     }
 
     fn resource(

@@ -261,6 +261,11 @@ impl Status {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message, Some(json!({})))
     }
 
+    /// A webhook refuses it; the code and the reason are the webhook's own, and these are the usual ones.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message, None)
+    }
+
     /// Fields of an object are refused. `kind` and `group` are those of the object.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };

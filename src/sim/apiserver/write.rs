@@ -146,6 +146,7 @@ impl ApiServer {
         }
         let name = meta::text(&object, "name").to_owned();
         self.admit_into_namespace(call, &name)?;
+        self.admit(call, &name, &mut object)?;
         let uid = self.ids.uid();
         wipe(&mut object);
         meta::edit(&mut object, |metadata| {
@@ -160,7 +161,7 @@ impl ApiServer {
             remove(&mut object, "status");
         }
         (call.kind.prepare_create)(&mut object);
-        let mut errors = meta::check(&object, call.kind, call.resource.namespaced);
+        let mut errors = meta::check(&object, call.kind, (call.resource.namespaced, call.custom.is_some()));
         call.check(&object, None, &mut errors);
         self.refuse(call, &name, &errors)?;
         let table = call.resource.qualified();
@@ -198,6 +199,7 @@ impl ApiServer {
         if matches!(ownership, Ownership::Update) {
             new = managed::update(&self.context(call, &options.manager, &now_text(call.now)), Some(old), new);
         }
+        self.admit(call, &name, &mut new)?;
         match call.address.subresource {
             Some("status") => keep_all_but_status(call, &mut new, old),
             _ if call.kind.has_status => carry_member(&mut new, old, "status"),
@@ -216,7 +218,7 @@ impl ApiServer {
         meta::tidy(&mut new);
         (call.kind.prepare_update)(&mut new, old);
         count_generation(call.kind, &mut new, old);
-        let mut errors = meta::check(&new, call.kind, call.resource.namespaced);
+        let mut errors = meta::check(&new, call.kind, (call.resource.namespaced, call.custom.is_some()));
         errors.extend(meta::check_update(&new, old));
         call.check(&new, Some(old), &mut errors);
         (call.kind.validate_update)(&new, old, &mut errors);
