@@ -26,6 +26,7 @@ pub mod reply;
 pub mod request;
 pub mod resources;
 mod reviews;
+mod rules;
 mod scale;
 pub mod status;
 pub mod store;
@@ -41,7 +42,7 @@ use bytes::Bytes;
 use http::Method;
 use jiff::Timestamp;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::access::{Action, User};
 use self::admission::Admission;
@@ -53,7 +54,7 @@ use self::reply::{Reply, partial, whole};
 use self::request::{Address, Query, Target, verb};
 use self::resources::{Resource, Resources};
 use self::status::Status;
-use self::store::{Key, Saved, Store, Stored, Write};
+use self::store::{Key, Place, Saved, Store, Stored, Write};
 use self::watch::{Frame, Watch};
 use self::work::Work;
 use super::fields::FieldSet;
@@ -120,6 +121,8 @@ pub struct ApiServer {
     deduced: Schema,
     /// Custom resources by group, version and plural name.
     custom: BTreeMap<(String, String, String), Arc<custom::Version>>,
+    /// What was written of custom resources that are read as something else.
+    raw: BTreeMap<Place, Value>,
     /// Definitions that changed and were not followed yet.
     changed_definitions: BTreeSet<Key>,
     controllers: Controllers,
@@ -181,6 +184,7 @@ impl ApiServer {
             ids: Ids::new(seed),
             deduced: Schema::deduced(),
             custom: BTreeMap::new(),
+            raw: BTreeMap::new(),
             changed_definitions: BTreeSet::new(),
             controllers,
             accounts,

@@ -7,8 +7,9 @@ use super::checks::check_name;
 use super::decode;
 use super::meta;
 use super::options::Options;
+use super::rules::repeated_owners;
 use super::status::{FieldError, Status};
-use super::write::{Ownership, now_text, repeated_owners, warned};
+use super::write::{Ownership, now_text, warned};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed::{self, ApplyError};
 use crate::sim::patch::{JsonPatchError, json, strategic};
@@ -75,7 +76,8 @@ impl ApiServer {
         warnings.extend(repeated_owners(&mut new, " after mutating admission happens"));
         let changed = check_name(&new, key.name())
             .and_then(|()| self.place(call, &mut new))
-            .and_then(|()| self.change(call, &options, &old, new, Ownership::Update));
+            .and_then(|()| self.change(call, &options, &old, new, Ownership::Update))
+            .map_err(|status| status.as_sent(&patched));
         warned(warnings, changed)
     }
 

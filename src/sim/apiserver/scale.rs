@@ -62,9 +62,15 @@ impl Places {
         call.custom.is_none() || object.pointer(&self.wanted).is_some()
     }
 
-    fn paths(&self, call: &Call<'_>) -> ScalePaths {
-        let names: Vec<&str> = self.wanted.split('/').skip(1).collect();
-        ScalePaths::from([(call.api_version.clone(), Some(Path::of(&names)))])
+    fn paths(&self, server: &ApiServer, call: &Call<'_>) -> ScalePaths {
+        let path = |pointer: &str| Path::of(&pointer.split(['/', '.']).skip(1).collect::<Vec<_>>());
+        let versions = server.custom.iter().filter(|((group, _, plural), _)| {
+            *group == call.resource.group && *plural == call.resource.plural && call.custom.is_some()
+        });
+        let others = versions.map(|((group, name, _), version)| {
+            (format!("{group}/{name}"), version.scale_path("specReplicasPath").map(path))
+        });
+        std::iter::once((call.api_version.clone(), Some(path(&self.wanted)))).chain(others).collect()
     }
 }
 
@@ -84,7 +90,7 @@ impl ApiServer {
         let schema = Schemas::builtin().of("autoscaling", "v1", KIND);
         let schema = schema.as_ref().unwrap_or(&self.deduced);
         let entries = Entries::of(&parent).map_err(|error| Status::internal(error.to_string()))?;
-        let paths = places.paths(call);
+        let paths = places.paths(self, call);
         let mut old = scale_of(&parent, &places);
         if !places.has_number(call, &parent) {
             set(&mut old, "/spec/replicas", NO_NUMBER.into());
