@@ -20,12 +20,17 @@ pub enum PatchError {
     #[error("Invalid JSON Patch")]
     NoMap,
     /// A directive that there isn't.
-    #[error("Unknown patch type: {0} in map")]
-    UnknownDirective(String),
+    #[error("unknown patch type: {directive} in map: {map}")]
+    UnknownDirective {
+        /// The directive.
+        directive: String,
+        /// The map, as Go prints it.
+        map: String,
+    },
     /// An item of a list that merges has no key.
     #[error("map: {item} does not contain declared merge key: {key}")]
     NoKey {
-        /// The item.
+        /// The item, as Go prints it.
         item: String,
         /// The field that it lacks.
         key: String,
@@ -50,7 +55,10 @@ fn merge_map(
         Some("replace") => return Ok(without_directives(patch)),
         Some("delete") => return Ok(Members::new()),
         Some("merge") | None => {}
-        Some(other) => return Err(PatchError::UnknownDirective(other.to_owned())),
+        Some(other) => {
+            let map = go_text(&Value::Object(patch.clone()));
+            return Err(PatchError::UnknownDirective { directive: other.to_owned(), map });
+        }
     }
     let mut new = old;
     if let Some(kept) = patch.get(RETAIN).and_then(Value::as_array) {
@@ -97,6 +105,22 @@ fn merge_map(
         }
     }
     Ok(new)
+}
+
+/// A value as Go prints it.
+pub fn go_text(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(go_text).collect::<Vec<_>>().join(" ")),
+        Value::Object(members) => {
+            let mut told: Vec<String> =
+                members.iter().map(|(name, value)| format!("{name}:{}", go_text(value))).collect();
+            told.sort_unstable();
+            format!("map[{}]", told.join(" "))
+        }
+        other => other.to_string(),
+    }
 }
 
 fn without_directives(patch: &Members<String, Value>) -> Members<String, Value> {
@@ -184,7 +208,7 @@ fn merge_item(of: Option<Map<'_>>, items: &mut Vec<Value>, item: &Value, key: &s
     let Some(value) = patch.get(key) else {
         return match directive {
             Some("replace") => Ok(()),
-            _ => Err(PatchError::NoKey { item: item.to_string(), key: key.to_owned() }),
+            _ => Err(PatchError::NoKey { item: go_text(item), key: key.to_owned() }),
         };
     };
     let at = items.iter().position(|known| known.get(key) == Some(value));

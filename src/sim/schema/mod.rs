@@ -21,7 +21,7 @@ use serde_json::Value;
 
 pub use builtin::Schemas;
 pub use check::FieldError;
-pub use formats::{FormatError, check_formats};
+pub use formats::{FormatError, check_formats, time_error};
 pub use normal::{normalize, store, zero};
 pub use structural::{Structural, StructuralError};
 
