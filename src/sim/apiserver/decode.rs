@@ -201,7 +201,10 @@ pub fn misformed(error: &FormatError) -> String {
         }
         Format::Bytes => {
             let good = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-            format!("illegal base64 data at input byte {}", value.chars().take_while(good).count())
+            let length = value.chars().take_while(good).count();
+            // What ends too early is told by where its last four letters begin.
+            let at = if length == value.len() { length / 4 * 4 } else { length };
+            format!("illegal base64 data at input byte {at}")
         }
         format => time_error(value, format == Format::MicroTime).unwrap_or_default(),
     }
