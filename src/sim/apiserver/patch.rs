@@ -71,8 +71,13 @@ impl ApiServer {
         let patched = patched(call.schema.as_ref(), patch_type, &old, request.body())?;
         // A JSON value can always be written.
         let body = serde_json::to_vec(&patched).unwrap_or_default();
+        let shown = || match serde_json::from_slice(request.body()) {
+            // One of these is shown as it was sent, the others as what they make.
+            Ok(patch) if patch_type == PatchType::Strategic => crate::sim::typed::plain(&patch),
+            _ => patched.to_string(),
+        };
         let read = self.read_json(call, &body, options.validation);
-        let (mut new, mut warnings) = read.map_err(|status| unfit(call, key.name(), &patched, status))?;
+        let (mut new, mut warnings) = read.map_err(|status| unfit(call, &shown(), status))?;
         warnings.extend(repeated_owners(&mut new, " after mutating admission happens"));
         let changed = check_name(&new, key.name())
             .and_then(|()| self.place(call, &mut new))
@@ -108,7 +113,9 @@ impl ApiServer {
         }
         let reply = match &old {
             Some(old) => self.change(call, options, old, new, Ownership::Applied)?,
-            None if call.address.subresource.is_some() => return Err(Status::not_found(&call.resource, key.name())),
+            None if call.address.subresource.is_some() && !call.kind.creates_on_update => {
+                return Err(Status::not_found(&call.resource, key.name()));
+            }
             None => self.apply_new(call, options, new)?,
         };
         Ok(Answer::Reply(reply))
@@ -173,19 +180,15 @@ fn check_map(patch: &Value) -> Result<(), Status> {
     Err(Status::bad_request(format!("error decoding patch: {why}")))
 }
 
-/// What is answered if a patch makes something that is no object of the kind.
-fn unfit(call: &Call<'_>, name: &str, patched: &Value, status: Status) -> Status {
+/// What is answered if a patch makes something that is no object of the kind, or has fields that it may not have.
+fn unfit(call: &Call<'_>, shown: &str, status: Status) -> Status {
     let Some((_, why)) = status.message.split_once(&format!(" cannot be handled as a {}: ", call.resource.kind)) else {
         return status;
     };
-    let message = format!("Invalid value: {:?}: {why}", patched.to_string());
+    let message = format!("Invalid value: {shown:?}: {why}");
     let error = FieldError::told("FieldValueInvalid", "patch", message);
-    // Here the kind is not known, and a strict error is one of the request.
-    if why.starts_with("strict decoding error") {
-        status
-    } else {
-        Status::invalid(&call.resource.group, &call.resource.kind, name, &[error])
-    }
+    // Here the kind is not known.
+    Status::invalid("", "", "", &[error])
 }
 
 pub(super) fn refused(error: ApplyError) -> Status {

@@ -304,7 +304,9 @@ impl Status {
         if !group.is_empty() {
             details.insert("group".to_owned(), group.into());
         }
-        details.insert("kind".to_owned(), kind.into());
+        if !kind.is_empty() {
+            details.insert("kind".to_owned(), kind.into());
+        }
         details.insert("causes".to_owned(), errors.iter().map(FieldError::cause).collect());
         let message = format!("{qualified} {name:?} is invalid: {told}");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, Some(Value::Object(details)))

@@ -90,10 +90,6 @@ impl Kind {
         matches!(self, Self::Deployment | Self::StatefulSet | Self::Gizmo | Self::NewGizmo)
     }
 
-    pub(super) const fn is_custom(self) -> bool {
-        matches!(self, Self::Widget | Self::Loose | Self::Gizmo | Self::NewGizmo)
-    }
-
     /// A manifest. One that is not `whole` may lack what the kind requires.
     pub(super) fn manifest(self, rng: &mut Rng, name: &str, whole: bool) -> Value {
         let mut object = json!({"apiVersion": self.api_version(), "kind": self.name(), "metadata": metadata(rng)});
