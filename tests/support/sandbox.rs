@@ -26,7 +26,7 @@ pub(crate) struct Sandbox {
 /// A folder for temporary files and a `PATH` of our own.
 pub(crate) struct Surroundings {
     pub(crate) temporary: TempDir,
-    programs: TempDir,
+    pub(crate) programs: TempDir,
 }
 
 impl Surroundings {
