@@ -170,7 +170,9 @@ pub(super) fn patched(
             let schema = schema.ok_or_else(Status::unsupported_patch)?;
             new = strategic(schema.root(), &new, &patch).map_err(|error| match error {
                 PatchError::NoMap | PatchError::Mismatch(..) => Status::bad_request(error.to_string()),
-                PatchError::UnknownDirective { .. } | PatchError::NoKey { .. } => Status::internal(error.to_string()),
+                PatchError::UnknownDirective { .. } | PatchError::NoKey { .. } | PatchError::Order { .. } => {
+                    Status::internal(error.to_string())
+                }
             })?;
         }
         PatchType::Apply => {}

@@ -36,6 +36,14 @@ pub enum PatchError {
         /// The field that it lacks.
         key: String,
     },
+    /// A list is not in the order that the patch names.
+    #[error("The order in patch list:\n{patch}\n doesn't match $setElementOrder list:\n{order}\n")]
+    Order {
+        /// The list, as Go prints it.
+        patch: String,
+        /// The order, as Go prints it.
+        order: String,
+    },
     /// A value is of another kind than what it is merged with.
     #[error("unable to merge a {0} into a {1}")]
     Mismatch(&'static str, &'static str),
@@ -102,7 +110,8 @@ fn merge_map(
             && let Some(Value::Array(items)) = new.get_mut(list)
         {
             let key = of.and_then(|of| of.field(list)).and_then(|(field, _)| field.patch.merge_key.clone());
-            sort(items, order, key.as_deref().unwrap_or_default());
+            let before = items.clone();
+            *items = interleave(std::mem::take(items), order, &before, key.as_deref().unwrap_or_default());
         }
     }
     Ok(new)
@@ -151,11 +160,21 @@ fn merge_list(
             merge_item(of, &mut items, item, key)?;
         }
     }
-    match order {
-        Some(order) => sort(&mut items, order, key),
-        None => items = interleave(items, patch, &server, key),
+    if let Some(order) = order {
+        check_order(patch, order, key)?;
     }
-    Ok(items)
+    Ok(interleave(items, order.map_or(patch, Vec::as_slice), &server, key))
+}
+
+/// What a patch changes stands in the order that it names.
+fn check_order(patch: &[Value], order: &[Value], key: &str) -> Result<(), PatchError> {
+    let changed: Vec<&Value> = patch.iter().filter(|item| item.get(DIRECTIVE).is_none()).collect();
+    let mut named = order.iter();
+    let fits = |item: &&Value| named.any(|of| identity(of, key) == identity(item, key));
+    if order.is_empty() || changed.iter().all(fits) {
+        return Ok(());
+    }
+    Err(PatchError::Order { patch: plain(&patch.into()), order: plain(&order.into()) })
 }
 
 /// What an item is known by.
@@ -211,18 +230,4 @@ fn merge_item(of: Option<Map<'_>>, items: &mut Vec<Value>, item: &Value, key: &s
         (_, None) => items.push(item.clone()),
     }
     Ok(())
-}
-
-/// Puts items in the order that the patch names; what it does not name keeps its place relative to what is around it.
-fn sort(items: &mut Vec<Value>, order: &[Value], key: &str) {
-    let identity = |value: &Value| match key {
-        "" => value.clone(),
-        key => value.get(key).cloned().unwrap_or(Value::Null),
-    };
-    let place = |item: &Value| order.iter().position(|named| identity(named) == identity(item));
-    let (mut named, others): (Vec<Value>, Vec<Value>) =
-        std::mem::take(items).into_iter().partition(|item| place(item).is_some());
-    named.sort_by_key(|item| place(item));
-    items.extend(others);
-    items.extend(named);
 }

@@ -147,11 +147,13 @@ fn fill(name: &str, of: Map<'_>, bytes: &[u8], members: &mut Members<String, Val
             continue;
         }
         let Some((_, of)) = of.field(known) else { continue };
-        if let Some(list) = of.list() {
+        // What may be anything has a list's type as well.
+        let single = of.format().is_opaque() || of.format() == Format::IntOrString;
+        if let Some(list) = of.list().filter(|_| !single) {
             let item = value(list.items, &field.data, depth)?;
             let items = members.entry(*known).or_insert_with(|| json!([]));
             items.as_array_mut()?.push(item);
-        } else if let (Some(elements), false) = (of.map().and_then(Map::elements), of.is_struct()) {
+        } else if let (Some(elements), false) = (of.map().and_then(Map::elements), single || of.is_struct()) {
             let Data::Bytes(entry) = field.data else { return None };
             let found = fields(entry)?.into_iter().find(|field| field.number == 2);
             let element = value(elements, &found.map_or(Data::Bytes(&[]), |field| field.data), depth)?;
@@ -220,6 +222,18 @@ mod tests {
         assert_eq!(read, expected);
         assert!(from_protobuf(body.get(..body.len() - 9).unwrap()).is_err());
         assert!(from_protobuf(b"{}").is_err());
+    }
+
+    #[test]
+    fn what_may_be_a_number_or_a_text_is_read_as_either() {
+        for (told, expected) in [
+            ([vec![1 << 3, 0, 2 << 3, 7], field(3, b"")].concat(), json!(7)),
+            ([vec![1 << 3, 1, 2 << 3, 0], field(3, b"http")].concat(), json!("http")),
+        ] {
+            let spec = field(1, &field(4, &told));
+            let read = from_protobuf(&envelope("v1", "Service", &field(2, &spec))).unwrap();
+            assert_eq!(read["spec"]["ports"], json!([{"targetPort": expected}]));
+        }
     }
 
     #[test]
