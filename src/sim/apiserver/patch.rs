@@ -112,7 +112,9 @@ impl ApiServer {
         }
         let reply = match &old {
             Some(old) => self.change(call, options, old, new, Ownership::Applied)?,
-            None if call.address.subresource.is_some() => return Err(Status::not_found(&call.resource, key.name())),
+            None if call.address.subresource.is_some() && !call.kind.creates_on_update => {
+                return Err(Status::not_found(&call.resource, key.name()));
+            }
             None => self.apply_new(call, options, new)?,
         };
         Ok(Answer::Reply(reply))

@@ -18,6 +18,9 @@ use crate::sim::schema::{Schema, Schemas};
 
 const API_VERSION: &str = "autoscaling/v1";
 const KIND: &str = "Scale";
+/// What an apply of a scale that nobody has written is answered, where the server can't tell what its scale was before.
+const UNKNOWN_SCALE: &str = "failed to create manager for existing fields: failed to convert live object (/; \
+    autoscaling/v1, Kind=Scale) to proper version: request to convert CR to an invalid group/version: autoscaling/v1";
 /// What stands for the number of an object that has none.
 const NO_NUMBER: i64 = -2_147_483_648;
 
@@ -97,6 +100,10 @@ impl ApiServer {
         }
         scale_entries(&entries, &paths).put_into(&mut old);
         let now = now_text(call.now);
+        let is_apply = verb == "patch" && PatchType::of(call, request)? == PatchType::Apply;
+        if is_apply && call.custom.is_some() && Entries::of(&old).is_ok_and(|entries| entries.0.is_empty()) {
+            return Err(Status::internal(UNKNOWN_SCALE));
+        }
         let context = Context {
             schema,
             api_version: API_VERSION,

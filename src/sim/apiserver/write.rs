@@ -64,7 +64,7 @@ impl ApiServer {
         check_name(&object, key.name())?;
         self.place(call, &mut object)?;
         let Some(old) = self.object(&call.resource, &key) else {
-            if !call.kind.creates_on_update || call.address.subresource.is_some() {
+            if !call.kind.creates_on_update {
                 return Err(Status::not_found(&call.resource, key.name()));
             }
             check_uid(call, key.name(), meta::text(&object, "uid"), "")?;
@@ -178,11 +178,12 @@ impl ApiServer {
         if call.kind.has_status {
             remove(&mut object, "status");
         }
+        let table = call.resource.qualified();
+        let unlabelled = table == "jobs.batch" && meta::get(&object, "labels").is_none();
         (call.kind.prepare_create)(&mut object);
         let mut errors = meta::check(&object, call.kind, (call.resource.namespaced, call.custom.is_some()));
         call.check(&object, None, &mut errors);
         self.refuse(call, &name, &errors)?;
-        let table = call.resource.qualified();
         let warnings = warnings::of_object(&table, &object, None);
         let key = Key::new(call.address.namespace, &name);
         if let Some(there) = self.store.get(&table, &key) {
@@ -193,7 +194,13 @@ impl ApiServer {
             return Err(status.warned(warnings));
         }
         self.assign_addresses(call, &name, &mut object, None, dry_run)?;
-        let sent = call.store(&mut object);
+        let mut sent = call.store(&mut object);
+        if unlabelled {
+            // The labels of a new Job are those of its pods, but only whenever it is read.
+            let mut written = object.clone();
+            meta::edit(&mut written, |metadata| metadata.remove("labels"));
+            sent = Some(written);
+        }
         let stored = if dry_run {
             Stored::transient(&strip(object)).into()
         } else {
@@ -410,7 +417,7 @@ fn carry_member(new: &mut Value, old: &Value, member: &str) {
     }
 }
 
-/// A write of the status changes nothing else; of the metadata of built-in kinds, what is no label may change with it.
+/// A write of the status changes nothing else, but for the metadata of most built-in kinds.
 fn keep_all_but_status(call: &Call<'_>, new: &mut Value, old: &Value) {
     let members: Vec<String> =
         [&*new, old].into_iter().filter_map(Value::as_object).flatten().map(|(name, _)| name.clone()).collect();
@@ -424,7 +431,15 @@ fn keep_all_but_status(call: &Call<'_>, new: &mut Value, old: &Value) {
             meta::set(new, "managedFields", managed);
         }
     } else {
-        meta::carry(new, old, &["labels", "ownerReferences"]);
+        let kept: &[&str] = match call.resource.kind.as_str() {
+            "Deployment" => &["labels"],
+            "Pod" => &["ownerReferences"],
+            "ServiceCIDR" | "VolumeAttachment" | "CSINode" | "ValidatingAdmissionPolicy" => {
+                &["labels", "annotations", "finalizers", "ownerReferences"]
+            }
+            _ => &[],
+        };
+        meta::carry(new, old, kept);
     }
 }
 

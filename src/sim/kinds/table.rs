@@ -47,7 +47,9 @@ pub fn of(resource: &str) -> &'static Kind {
         "validatingadmissionpolicies.admissionregistration.k8s.io" => &ADMISSION_POLICIES,
         "validatingadmissionpolicybindings.admissionregistration.k8s.io" => &ADMISSION_BINDINGS,
         "customresourcedefinitions.apiextensions.k8s.io" => &DEFINITIONS,
-        "servicecidrs.networking.k8s.io" | "csinodes.storage.k8s.io" | "volumeattachments.storage.k8s.io" => &WITH_STATUS,
+        "servicecidrs.networking.k8s.io" | "csinodes.storage.k8s.io" | "volumeattachments.storage.k8s.io" => {
+            &WITH_STATUS
+        }
         "mutatingadmissionpolicies.admissionregistration.k8s.io"
         | "mutatingadmissionpolicybindings.admissionregistration.k8s.io" => &MUTATING_POLICIES,
         _ => &Kind::PLAIN,

@@ -333,7 +333,7 @@ pub(super) fn places(kind: Kind) -> Vec<(&'static str, Vec<Value>)> {
             ("/spec/selector/matchLabels/app", vec![json!("shop")]),
         ]),
         Kind::NetworkPolicy => list.extend([
-            ("/spec/ingress", vec![json!([]), json!([{}])]),
+            ("/spec/ingress", vec![json!([{"ports": [{"port": 81}]}]), json!([{}])]),
             ("/spec/podSelector/matchLabels", vec![json!({"app": "shop"})]),
         ]),
         Kind::RoleBinding => list.extend([

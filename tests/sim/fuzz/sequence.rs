@@ -76,7 +76,10 @@ fn step(rng: &mut Rng, number: usize, target: &Target) -> String {
         _ => ("managed fields", managed_fields(rng, target)),
     };
     let kind = target.kind.name();
-    format!("### {number}: {what} of {kind} {}\nlet {}\n{request}", target.name, target.memory())
+    // Only answers about the object itself are remembered.
+    let is_object = !request.lines().any(|line| line.contains("/scale") || line.contains("labelSelector="));
+    let memory = if is_object { format!("let {}\n", target.memory()) } else { String::new() };
+    format!("### {number}: {what} of {kind} {}\n{memory}{request}", target.name)
 }
 
 fn query(rng: &mut Rng) -> String {
