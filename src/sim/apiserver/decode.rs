@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 use super::request::FieldValidation;
 use super::resources::Resource;
 use super::status::Status;
-use crate::sim::schema::{Format, FormatError, Scalar, Schema, Schemas, Type, check_formats, normalize, time_error};
+use crate::sim::schema::{
+    Format, FormatError, Scalar, Schema, Schemas, Type, check_formats, from_protobuf, normalize, time_error,
+};
 
 /// Largest body, in bytes, as the real server has it.
 pub const MAX_BODY: usize = 3_145_728;
@@ -64,12 +66,17 @@ pub fn body(headers: &HeaderMap, body: &[u8], resource: &Resource) -> Result<Bod
     }
 }
 
-/// The body as it is if it is JSON; `None`: it is YAML.
+/// The body as JSON; `None`: it is YAML.
 fn json_body(headers: &HeaderMap, body: &[u8]) -> Result<Option<Vec<u8>>, Status> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
     match content_type.split(';').next().unwrap_or_default().trim() {
         "" | "application/json" => Ok(Some(body.to_vec())),
         "application/yaml" => Ok(None),
+        "application/vnd.kubernetes.protobuf" => {
+            let value = from_protobuf(body).map_err(Status::bad_request)?;
+            // A JSON value can always be written.
+            Ok(Some(serde_json::to_vec(&value).unwrap_or_default()))
+        }
         _ => Err(Status::unsupported_media_type(UNKNOWN_FORMAT)),
     }
 }
@@ -201,7 +208,10 @@ pub fn misformed(error: &FormatError) -> String {
         }
         Format::Bytes => {
             let good = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-            format!("illegal base64 data at input byte {}", value.chars().take_while(good).count())
+            let length = value.chars().take_while(good).count();
+            // What ends too early is told by where its last four letters begin.
+            let at = if length == value.len() { length / 4 * 4 } else { length };
+            format!("illegal base64 data at input byte {at}")
         }
         format => time_error(value, format == Format::MicroTime).unwrap_or_default(),
     }

@@ -12,7 +12,7 @@ use super::status::{FieldError, Status};
 use super::write::{Ownership, now_text, warned};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed::{self, ApplyError};
-use crate::sim::patch::{JsonPatchError, PatchError, go_text, json, strategic};
+use crate::sim::patch::{JsonPatchError, PatchError, json, strategic};
 use crate::sim::schema::{Schema, check_formats, normalize};
 
 /// Kind of the options of a patch.
@@ -71,9 +71,13 @@ impl ApiServer {
         let patched = patched(call.schema.as_ref(), patch_type, &old, request.body())?;
         // A JSON value can always be written.
         let body = serde_json::to_vec(&patched).unwrap_or_default();
+        let shown = || match serde_json::from_slice(request.body()) {
+            // One of these is shown as it was sent, the others as what they make.
+            Ok(patch) if patch_type == PatchType::Strategic => crate::sim::typed::plain(&patch),
+            _ => patched.to_string(),
+        };
         let read = self.read_json(call, &body, options.validation);
-        let (mut new, mut warnings) =
-            read.map_err(|status| unfit(call, patch_type, request.body(), key.name(), &patched, status))?;
+        let (mut new, mut warnings) = read.map_err(|status| unfit(call, patch_type, &shown(), status))?;
         warnings.extend(repeated_owners(&mut new, " after mutating admission happens"));
         let changed = check_name(&new, key.name())
             .and_then(|()| self.place(call, &mut new))
@@ -182,32 +186,15 @@ fn check_map(patch: &Value) -> Result<(), Status> {
     Err(Status::bad_request(format!("error decoding patch: {why}")))
 }
 
-/// What is answered if a patch makes something that is no object of the kind.
-fn unfit(call: &Call<'_>, patch_type: PatchType, body: &[u8], name: &str, patched: &Value, status: Status) -> Status {
+/// What is answered if a patch makes something that is no object of the kind, or has fields that it may not have.
+fn unfit(call: &Call<'_>, patch_type: PatchType, shown: &str, status: Status) -> Status {
     let Some((_, why)) = status.message.split_once(&format!(" cannot be handled as a {}: ", call.resource.kind)) else {
         return status;
     };
-    let told = |value: String, why: &str| {
-        FieldError::told("FieldValueInvalid", "patch", format!("Invalid value: {value:?}: {why}"))
-    };
-    if call.resource.custom {
-        // A strict error is one of the request.
-        return match why.starts_with("strict decoding error") {
-            true => status,
-            false => {
-                let error = told(patched.to_string(), why);
-                Status::invalid(&call.resource.group, &call.resource.kind, name, &[error])
-            }
-        };
-    }
-    let error = match patch_type {
-        // These make values without a way through JSON, which has its own words.
-        PatchType::Strategic => {
-            let patch: Value = serde_json::from_slice(body).unwrap_or_default();
-            told(go_text(&patch), &unstructured(why))
-        }
-        _ => told(patched.to_string(), why),
-    };
+    // One of these makes values without a way through JSON, which has its own words.
+    let why = if patch_type == PatchType::Strategic { unstructured(why) } else { why.to_owned() };
+    let message = format!("Invalid value: {shown:?}: {why}");
+    let error = FieldError::told("FieldValueInvalid", "patch", message);
     // Here the kind is not known.
     Status::invalid("", "", "", &[error])
 }

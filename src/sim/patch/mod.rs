@@ -4,4 +4,4 @@ mod json;
 mod strategic;
 
 pub use json::{JsonPatchError, json};
-pub use strategic::{PatchError, go_text, strategic};
+pub use strategic::{PatchError, strategic};

@@ -3,6 +3,7 @@
 use serde_json::{Map as Members, Value};
 
 use crate::sim::schema::{Field, Map, Type};
+use crate::sim::typed::plain;
 
 /// Says what becomes of a map or of a list's item: `replace`, `delete`, `merge`.
 const DIRECTIVE: &str = "$patch";
@@ -56,7 +57,7 @@ fn merge_map(
         Some("delete") => return Ok(Members::new()),
         Some("merge") | None => {}
         Some(other) => {
-            let map = go_text(&Value::Object(patch.clone()));
+            let map = plain(&Value::Object(patch.clone()));
             return Err(PatchError::UnknownDirective { directive: other.to_owned(), map });
         }
     }
@@ -105,22 +106,6 @@ fn merge_map(
         }
     }
     Ok(new)
-}
-
-/// A value as Go prints it.
-pub fn go_text(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(go_text).collect::<Vec<_>>().join(" ")),
-        Value::Object(members) => {
-            let mut told: Vec<String> =
-                members.iter().map(|(name, value)| format!("{name}:{}", go_text(value))).collect();
-            told.sort_unstable();
-            format!("map[{}]", told.join(" "))
-        }
-        other => other.to_string(),
-    }
 }
 
 fn without_directives(patch: &Members<String, Value>) -> Members<String, Value> {
@@ -208,7 +193,7 @@ fn merge_item(of: Option<Map<'_>>, items: &mut Vec<Value>, item: &Value, key: &s
     let Some(value) = patch.get(key) else {
         return match directive {
             Some("replace") => Ok(()),
-            _ => Err(PatchError::NoKey { item: go_text(item), key: key.to_owned() }),
+            _ => Err(PatchError::NoKey { item: plain(item), key: key.to_owned() }),
         };
     };
     let at = items.iter().position(|known| known.get(key) == Some(value));
