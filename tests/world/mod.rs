@@ -7,6 +7,7 @@
 mod git;
 mod ledger;
 mod plan;
+mod ports;
 mod replica;
 mod scenario;
 mod trace;
@@ -41,9 +42,14 @@ struct Outcome {
     steps: u64,
 }
 
-fn run(seed: u64) -> Outcome {
+/// Runs something under virtual time.
+fn simulated<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    runtime.block_on(work)
+}
+
+fn run(seed: u64) -> Outcome {
+    simulated(async {
         let mut world = World::new(seed, if seed.is_multiple_of(5) { 3 } else { 2 });
         let (failure, steps) = history(seed, &mut world).await;
         let state = std::mem::take(&mut *world.ledger.state());
