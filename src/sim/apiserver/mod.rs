@@ -23,6 +23,7 @@ pub mod names;
 pub mod openapi;
 mod options;
 mod patch;
+mod plugins;
 pub mod reply;
 pub mod request;
 pub mod resources;

@@ -163,6 +163,7 @@ impl ApiServer {
         }
         let name = meta::text(&object, "name").to_owned();
         self.admit_into_namespace(call, &name)?;
+        self.complete(call, &name, &mut object)?;
         self.check_escalation(call, &object, None)?;
         self.admit(call, &name, &mut object)?;
         let uid = self.ids.uid();
@@ -341,19 +342,6 @@ impl ApiServer {
         }
         let errors = self.addresses.assign(object, old);
         self.refuse(call, name, &errors)
-    }
-
-    /// Nothing is made in a namespace that is not there, or on its way out.
-    fn admit_into_namespace(&self, call: &Call<'_>, name: &str) -> Result<(), Status> {
-        let Some(namespace) = call.address.namespace else { return Ok(()) };
-        let Some(namespaces) = self.resources.get("", "v1", "namespaces") else { return Ok(()) };
-        match self.object(namespaces, &Key::new(None, namespace)) {
-            None => Err(Status::not_found(namespaces, namespace)),
-            Some(found) if meta::get(&found, "deletionTimestamp").is_some() => {
-                Err(Status::terminating(&call.resource, name, namespace))
-            }
-            Some(_) => Ok(()),
-        }
     }
 }
 

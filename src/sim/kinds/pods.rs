@@ -177,18 +177,11 @@ pub(super) fn defaults(pod: &mut Value) {
     }
 }
 
-/// Sets what admission and the server set in new pods: priority, tolerations of failing nodes, and the first status.
+/// Sets what admission and the server set in new pods: tolerations of failing nodes, and the first status.
 pub(super) fn prepare_create(pod: &mut Value) {
-    let (priority, policy) = match text(pod, "spec.priorityClassName") {
-        "system-node-critical" => (2_000_001_000, "PreemptLowerPriority"),
-        "system-cluster-critical" => (2_000_000_000, "PreemptLowerPriority"),
-        _ => (0, "PreemptLowerPriority"),
-    };
-    fill(pod, "spec.priority", priority);
     if number(pod, "spec.terminationGracePeriodSeconds") < 0 {
         set(pod, "spec.terminationGracePeriodSeconds", 1);
     }
-    fill(pod, "spec.preemptionPolicy", policy);
     tolerate_failing_nodes(pod);
     let mut status = json!({"phase": "Pending", "qosClass": quality(pod)});
     if !items(pod, "spec.schedulingGates").is_empty() {
