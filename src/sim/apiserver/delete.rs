@@ -119,9 +119,8 @@ fn from_query(call: &Call<'_>) -> Result<Value, Status> {
 
 /// The options of a body, which may say that it is options of any group.
 fn from_body(request: &Request) -> Result<Value, Status> {
-    let body = decode::json_body(request.headers(), request.body())?;
     let schema = Schemas::builtin().named("meta.v1.DeleteOptions");
-    let options = decode::typed(&body, schema.as_ref(), KIND).map_err(Status::bad_request)?;
+    let options = decode::options(request.headers(), request.body(), schema.as_ref(), KIND)?;
     let text = |name: &str| options.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     match text("kind") {
         None | Some(KIND) => Ok(options),

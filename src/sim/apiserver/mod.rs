@@ -11,6 +11,7 @@ pub mod decode;
 mod definitions;
 mod delete;
 pub mod discovery;
+mod escalation;
 pub mod fields;
 pub mod form;
 pub mod ids;
@@ -97,6 +98,8 @@ struct Call<'r> {
     api_version: String,
     /// What the definition of a custom resource says.
     custom: Option<Arc<custom::Version>>,
+    /// Whose request it is; `None`: the server's own.
+    user: Option<&'r User>,
     /// Fields that nobody owns by this request: those that it can't set.
     reset: Option<FieldSet>,
 }
@@ -262,11 +265,11 @@ impl ApiServer {
         self.store.compact(revision);
     }
 
-    fn resource(
+    fn resource<'r>(
         &mut self,
-        request: &Request,
-        address: Address<'_>,
-        user: &User,
+        request: &'r Request,
+        address: Address<'r>,
+        user: &'r User,
         now: Timestamp,
     ) -> Result<Answer, Status> {
         let query = Query::of(request.uri().path(), request.uri().query().unwrap_or_default());
@@ -297,7 +300,7 @@ impl ApiServer {
         }
         let warning = warnings::of_resource(&resource.group, &resource.version, &resource.plural);
         let answered = form::accepted(request.headers(), &resource, verb).and_then(|form| {
-            let call = Call { form, ..self.call(resource, address, query, now) };
+            let call = Call { form, user: Some(user), ..self.call(resource, address, query, now) };
             self.perform(&call, request, verb, user)
         });
         match (answered.into(), warning) {
@@ -345,6 +348,7 @@ impl ApiServer {
             reset: (!reset.is_empty()).then_some(reset),
             kind: rules,
             form: Form::Whole,
+            user: None,
             custom,
             resource,
             address,

@@ -162,14 +162,13 @@ fn changed(
         decoded.checked(options.validation, &RESOURCE).map(|(object, _)| object)
     };
     if verb != "patch" {
-        let sent = read(&decode::json_body(request.headers(), request.body())?, context.schema)?;
+        let sent = read(&decode::body(request.headers(), request.body(), &RESOURCE)?.json, context.schema)?;
         return Ok(managed::update(context, Some(old), sent));
     }
     match PatchType::of(call, request)? {
         PatchType::Apply => {
-            let body = decode::yaml_to_json(request.body())?;
-            let config: Value =
-                serde_json::from_slice(&body).map_err(|error| Status::bad_request(error.to_string()))?;
+            let unreadable = |why| Status::bad_request(format!("error encoding patch: {why}"));
+            let config = decode::yaml(request.body()).map_err(unreadable)?;
             managed::apply(context, Some(old), &config, call.query.flag("force")).map_err(patch::refused)
         }
         other => {

@@ -17,8 +17,9 @@ use super::rules::{count_generation, repeated_owners};
 use super::status::{FieldError, Status};
 use super::store::{Key, Stored};
 use super::{Answer, ApiServer, Call, Request};
-use crate::sim::kinds::{Generation, warnings};
+use crate::sim::kinds::{self, Generation, warnings};
 use crate::sim::managed::{self, Context, OneVersion};
+use crate::sim::schema::Schemas;
 
 /// Metadata that only the server sets.
 const SERVER_METADATA: [&str; 5] =
@@ -86,8 +87,16 @@ impl ApiServer {
         request: &Request,
         validation: FieldValidation,
     ) -> Result<(Value, Vec<String>), Status> {
-        let body = decode::json_body(request.headers(), request.body())?;
-        self.read_json(call, &body, validation)
+        let body = decode::body(request.headers(), request.body(), &call.resource)?;
+        let (object, mut warnings) = self.read_json(call, &body.json, validation)?;
+        match (body.problem, validation) {
+            (Some(problem), FieldValidation::Strict) => {
+                return Err(decode::unfit(&call.resource, &format!("strict decoding error: {problem}")));
+            }
+            (Some(problem), FieldValidation::Warn) => warnings.insert(0, problem),
+            _ => {}
+        }
+        Ok((object, warnings))
     }
 
     /// Reads an object from JSON.
@@ -100,7 +109,13 @@ impl ApiServer {
         if call.custom.is_some() {
             return self.read_custom(call, body, validation);
         }
-        let decoded = decode::object(body, &call.resource, call.schema.as_ref())?;
+        // What says that it is of another kind is read as that.
+        let other =
+            decode::kind(body).filter(|(_, kind)| *kind != call.resource.kind).and_then(|(api_version, kind)| {
+                let (group, version) = split_group(&api_version);
+                Schemas::builtin().of(group, version, &kind)
+            });
+        let decoded = decode::object(body, &call.resource, other.as_ref().or(call.schema.as_ref()))?;
         let (mut object, warnings) = decoded.checked(validation, &call.resource)?;
         check_kind(&mut object, &call.resource, &|api_version, kind| {
             let (group, version) = split_group(api_version);
@@ -148,6 +163,7 @@ impl ApiServer {
         }
         let name = meta::text(&object, "name").to_owned();
         self.admit_into_namespace(call, &name)?;
+        self.check_escalation(call, &object, None)?;
         self.admit(call, &name, &mut object)?;
         let uid = self.ids.uid();
         wipe(&mut object);
@@ -206,6 +222,7 @@ impl ApiServer {
         let name = meta::text(old, "name").to_owned();
         check_preconditions(call, old, &new, options.is_put)?;
         call.fill(&mut new);
+        self.check_escalation(call, &new, Some(old))?;
         if matches!(ownership, Ownership::Update) {
             new = managed::update(&self.context(call, &options.manager, &now_text(call.now)), Some(old), new);
         }
@@ -234,6 +251,9 @@ impl ApiServer {
         errors.extend(meta::check_update(&new, old));
         call.check(&new, Some(old), &mut errors);
         (call.kind.validate_update)(&new, old, &mut errors);
+        if call.address.subresource == Some("status") {
+            kinds::validate_status(&call.resource.qualified(), &new, &mut errors);
+        }
         self.refuse(call, &name, &errors)?;
         self.assign_addresses(call, &name, &mut new, Some(old), options.dry_run)?;
         let warnings = warnings::of_object(&call.resource.qualified(), &new, Some(old));
