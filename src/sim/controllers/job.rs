@@ -71,13 +71,14 @@ fn keep(acting: &mut Acting<'_>, job: &Value, pods: &Pods, running: usize) -> i6
     for pod in pods.active.iter().skip(running) {
         acting.delete(pods::TABLE, &key_of(pod), false);
     }
-    let mut active = pods.active.len().min(running);
-    for _ in active..running {
+    let there = pods.active.len().min(running);
+    let mut made = 0;
+    for _ in there..running {
         let mut pod = pod_of(at(job, "spec.template"), job);
         meta::set(&mut pod, "generateName", format!("{}-", meta::text(job, "name")));
-        active += usize::from(acting.create(MANAGER, pods::TABLE, &pod).is_some());
+        made += usize::from(acting.create(MANAGER, pods::TABLE, &pod).is_some());
     }
-    i64::try_from(active).unwrap_or(i64::MAX)
+    i64::try_from(there + made).unwrap_or(i64::MAX)
 }
 
 fn status(

@@ -49,7 +49,8 @@ impl Revisions {
 
     /// The template of one by its name, or else of the newest.
     pub(super) fn template(&self, name: &str) -> &Value {
-        let found = self.0.iter().find(|revision| meta::text(revision, "name") == name).or(self.0.last());
+        let named = self.0.iter().find(|revision| meta::text(revision, "name") == name);
+        let found = named.or_else(|| self.0.last());
         found.map_or(&Value::Null, |revision| at(revision, "data.spec.template"))
     }
 

@@ -150,7 +150,8 @@ pub(super) fn count(
         () if fate.failure.is_some() => 0,
         // Without a pod that could be seen to start, the passing of time does.
         () if shown == 0 && before < wanted => {
-            let length = fate.delay.unwrap_or(acting.settings().pace.start);
+            let usual = acting.settings().pace.start;
+            let length = fate.delay.unwrap_or(usual);
             if acting.has_passed(place, meta::text(workload, "uid"), "start", length) { hidden } else { before }
         }
         () if all_ready => hidden,
