@@ -14,5 +14,6 @@ pub mod managed;
 mod news;
 pub mod patch;
 pub mod schema;
+pub mod serve;
 pub mod shared;
 pub mod typed;

@@ -1,4 +1,4 @@
-//! One API server that many clients use: in this process through [`tower::Service`], and over HTTP on loopback.
+//! One API server that many clients use: in this process through [`tower::Service`], and over HTTP (`serve.rs`).
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,11 +14,7 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
 use hyper::body::Frame as BodyFrame;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::apiserver::decode::MAX_BODY;
 use super::apiserver::reply::Reply;
@@ -30,12 +26,8 @@ use super::news::News;
 
 /// Lines of a watch are sent together up to this many bytes.
 const BATCH: usize = 64 << 10;
-/// Connections that are served at the same time; more wait.
-const MAX_CONNECTIONS: usize = 1024;
-/// Wait after a connection could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-/// How long a client may take to send the head of a request.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// How long a client may take to send the body of a request.
+const BODY_LIMIT: Duration = Duration::from_secs(60);
 
 /// The body of an answer.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -119,7 +111,12 @@ impl Shared {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
-        let body = match Limited::new(body, MAX_BODY).collect().await {
+        let body = tokio::time::timeout(BODY_LIMIT, Limited::new(body, MAX_BODY).collect());
+        let Ok(body) = body.await else {
+            let message = format!("the body of the request was not there within {} s", BODY_LIMIT.as_secs());
+            return response(Status::bad_request(message).into());
+        };
+        let body = match body {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
                 let message = format!("Request entity too large: limit is {MAX_BODY}");
@@ -135,44 +132,6 @@ impl Shared {
         match answer {
             Answer::Reply(reply) => response(reply),
             Answer::Watch(watch) => self.stream(*watch),
-        }
-    }
-
-    /// Serves HTTP until `stopped` is cancelled; open connections are dropped then.
-    pub async fn serve(self, listener: TcpListener, stopped: CancellationToken) {
-        let places = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
-        loop {
-            let place = tokio::select! {
-                () = stopped.cancelled() => return,
-                place = places.clone().acquire_owned() => place,
-            };
-            let accepted = tokio::select! {
-                () = stopped.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, _)) = accepted else {
-                // One connection failed, or there are no descriptors left for now.
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            };
-            // Answers are small and somebody waits for them. A client that has gone already finds its end below.
-            let _ = stream.set_nodelay(true);
-            let (shared, stopped) = (self.clone(), stopped.clone());
-            tokio::spawn(async move {
-                let service = hyper::service::service_fn(move |request| {
-                    let shared = shared.clone();
-                    async move { Ok::<_, Infallible>(shared.respond(request).await) }
-                });
-                let mut builder = http1::Builder::new();
-                builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-                let connection = builder.serve_connection(TokioIo::new(stream), service);
-                tokio::select! {
-                    () = stopped.cancelled() => {}
-                    // A client that breaks off is no failure of the server.
-                    _ = connection => {}
-                }
-                drop(place);
-            });
         }
     }
 

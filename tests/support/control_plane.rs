@@ -110,6 +110,17 @@ impl ControlPlane {
     }
 }
 
+/// The real kubectl, built if it is not there, without a control plane.
+pub(crate) fn kubectl() -> PathBuf {
+    let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from).unwrap_or_else(|| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/hack/control-plane/build.sh");
+        let output = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success());
+        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+    });
+    assets.join("kubectl")
+}
+
 impl Drop for ControlPlane {
     fn drop(&mut self) {
         drop(self.pipe.take());

@@ -7,6 +7,7 @@ pub(crate) mod git;
 pub(crate) mod git_server;
 pub(crate) mod proxy;
 pub(crate) mod request;
+pub(crate) mod sandbox;
 
 use std::sync::Once;
 

@@ -7,6 +7,7 @@
 mod git;
 mod ledger;
 mod plan;
+mod ports;
 mod replica;
 mod scenario;
 mod trace;
@@ -29,7 +30,7 @@ const SEEDS: Range<u64> = 0..1000;
 /// retries and of contested objects are five minutes.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How long nothing may happen then.
-const QUIET: Duration = Duration::from_secs(120);
+const QUIET: Duration = Duration::from_secs(40);
 
 /// What came of a world.
 #[derive(Debug, Default)]
@@ -41,10 +42,15 @@ struct Outcome {
     steps: u64,
 }
 
-fn run(seed: u64) -> Outcome {
+/// Runs something under virtual time.
+fn simulated<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        let mut world = World::new(seed, 2);
+    runtime.block_on(work)
+}
+
+fn run(seed: u64) -> Outcome {
+    simulated(async {
+        let mut world = World::new(seed, if seed.is_multiple_of(5) { 3 } else { 2 });
         let (failure, steps) = history(seed, &mut world).await;
         let state = std::mem::take(&mut *world.ledger.state());
         let failure = failure.or_else(|| state.violations.first().cloned());

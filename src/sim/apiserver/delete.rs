@@ -11,7 +11,7 @@ use super::meta;
 use super::reply::Reply;
 use super::status::{FieldError, Status};
 use super::store::{Key, Stored};
-use super::write::{full, now_text, strip};
+use super::write::{full, now_text, strip, warned};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::schema::Schemas;
 
@@ -119,9 +119,8 @@ fn from_query(call: &Call<'_>) -> Result<Value, Status> {
 
 /// The options of a body, which may say that it is options of any group.
 fn from_body(request: &Request) -> Result<Value, Status> {
-    let body = decode::json_body(request.headers(), request.body())?;
     let schema = Schemas::builtin().named("meta.v1.DeleteOptions");
-    let options = decode::typed(&body, schema.as_ref(), KIND).map_err(Status::bad_request)?;
+    let options = decode::options(request.headers(), request.body(), schema.as_ref(), KIND)?;
     let text = |name: &str| options.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     match text("kind") {
         None | Some(KIND) => Ok(options),
@@ -136,11 +135,12 @@ impl ApiServer {
     pub(super) fn delete(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
         let options = Options::of(call, request)?;
         let key = call.key().ok_or_else(Status::method_not_allowed)?;
-        self.delete_object(call, &key, &options).map(Answer::Reply)
+        warned(warnings(call, &options), self.delete_object(call, &key, &options))
     }
 
     pub(super) fn delete_collection(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
         let options = Options::of(call, request)?;
+        let told = warnings(call, &options);
         let selection = Selection::new(&call.resource, &call.address, &call.query)?;
         let reply = list::list(&self.store, &call.resource, &selection, &call.query, call.form, call.now)?;
         let listed = self.store.list(&call.resource.qualified(), selection.namespace.as_deref(), None, None);
@@ -150,7 +150,7 @@ impl ApiServer {
         for key in keys {
             self.delete_object(call, &key, &options)?;
         }
-        Ok(Answer::Reply(reply))
+        warned(told, Ok(reply))
     }
 
     fn delete_object(&mut self, call: &Call<'_>, key: &Key, options: &Options) -> Result<Reply, Status> {
@@ -245,6 +245,14 @@ impl ApiServer {
         let stored = self.store.put(&call.resource.qualified(), key, strip(new), call.now);
         Ok(self.told(call, 200, &stored))
     }
+}
+
+/// What is said of deletes that leave pods behind.
+fn warnings(call: &Call<'_>, options: &Options) -> Vec<String> {
+    let silent = call.resource.qualified() != "jobs.batch" || options.propagation.is_some();
+    let warning = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
+        them or set propagationPolicy=Orphan to suppress this warning";
+    if silent { Vec::new() } else { vec![warning.to_owned()] }
 }
 
 /// Writes into an object that it is being deleted.

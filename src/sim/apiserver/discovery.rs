@@ -128,6 +128,12 @@ fn legacy(resource: &Resource) -> Value {
 /// By which clients see that a kind is stored in another version: a digest of group, version and kind.
 fn storage_hash(resource: &Resource) -> String {
     let Resource { group, version, kind, .. } = resource;
+    // Two are stored in another form than they are served in.
+    let (group, version) = match group.as_str() {
+        "events.k8s.io" => ("", "v1"),
+        "apiextensions.k8s.io" => ("apiextensions.k8s.io", "v1beta1"),
+        group => (group, version.as_str()),
+    };
     let digest = digest(&SHA256, format!("{group}/{version}/{kind}").as_bytes());
     STANDARD.encode(digest.as_ref().get(..8).unwrap_or_default())
 }

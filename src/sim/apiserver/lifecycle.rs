@@ -15,6 +15,7 @@ use super::resources::Resource;
 use super::store::{Key, Moved, Place};
 use super::write::{now_text, strip};
 use super::{ApiServer, Request};
+use crate::sim::kinds::value::items;
 use crate::sim::managed;
 
 pub use crate::sim::controllers::Controllers;
@@ -80,17 +81,39 @@ impl ApiServer {
         if left {
             return self.tell_what_remains(key, now) || busy;
         }
-        let Some(stored) = self.store.get("namespaces", key) else { return busy };
-        let mut namespace = stored.value();
-        let finalizers = namespace.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut);
-        let held = finalizers.is_some_and(|finalizers| {
-            finalizers.retain(|name| name != "kubernetes");
-            !finalizers.is_empty()
-        });
-        if held || !meta::finalizers(&namespace).is_empty() {
-            return busy;
+        self.let_namespace_go(key, now) || busy
+    }
+
+    /// Takes off an empty namespace what held it for its content. Others may hold it still.
+    fn let_namespace_go(&mut self, key: &Key, now: Timestamp) -> bool {
+        let value = |server: &Self| server.store.get("namespaces", key).map(|stored| stored.value());
+        let Some(mut namespace) = value(self).filter(|namespace| !items(namespace, "spec.finalizers").is_empty())
+        else {
+            return false;
+        };
+        let held = !meta::finalizers(&namespace).is_empty();
+        if held && self.tell_what_remains(key, now) {
+            namespace = value(self).unwrap_or(namespace);
         }
-        self.store.remove("namespaces", key, namespace, now);
+        let own = Value::from("kubernetes");
+        let kept: Vec<Value> =
+            items(&namespace, "spec.finalizers").iter().filter(|name| **name != own).cloned().collect();
+        if kept.len() == items(&namespace, "spec.finalizers").len() {
+            return false;
+        }
+        let last = kept.is_empty();
+        if let Some(spec) = namespace.get_mut("spec").and_then(Value::as_object_mut) {
+            if last {
+                spec.remove("finalizers")
+            } else {
+                spec.insert("finalizers".to_owned(), kept.into())
+            };
+        }
+        if held || !last {
+            self.store.put("namespaces", key, namespace, now);
+        } else {
+            self.store.remove("namespaces", key, namespace, now);
+        }
         true
     }
 
@@ -314,7 +337,9 @@ fn remaining(
         parts.join(", ")
     };
     let held = format!("Some content in the namespace has finalizers remaining: {}", told(finalizers, " in"));
-    let mut rows = vec![
+    let (remain, are_held) = (!resources.is_empty(), !finalizers.is_empty());
+    let truth = |holds: bool| if holds { "True" } else { "False" };
+    let rows = [
         (
             "NamespaceDeletionDiscoveryFailure",
             "False",
@@ -335,17 +360,24 @@ fn remaining(
         ),
         (
             "NamespaceContentRemaining",
-            "True",
-            "SomeResourcesRemain",
-            format!("Some resources are remaining: {}", told(resources, ". has")),
+            truth(remain),
+            if remain { "SomeResourcesRemain" } else { "ContentRemoved" },
+            match remain {
+                true => format!("Some resources are remaining: {}", told(resources, ". has")),
+                false => "All content successfully removed".to_owned(),
+            },
+        ),
+        (
+            "NamespaceFinalizersRemaining",
+            truth(are_held),
+            if are_held { "SomeFinalizersRemain" } else { "ContentHasNoFinalizers" },
+            if are_held { held } else { "All content-preserving finalizers finished".to_owned() },
         ),
     ];
-    if !finalizers.is_empty() {
-        rows.push(("NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain", held));
-    }
     let known = |kind: &str| before?.as_array()?.iter().find(|known| known.get("type") == Some(&kind.into()));
     let conditions = rows.into_iter().map(|(kind, status, reason, message)| {
-        let time = known(kind).and_then(|known| known.get("lastTransitionTime")).cloned().unwrap_or_else(|| now.into());
+        let same = known(kind).filter(|known| known.get("status") == Some(&status.into()));
+        let time = same.and_then(|known| known.get("lastTransitionTime")).cloned().unwrap_or_else(|| now.into());
         json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": time})
     });
     conditions.collect()

@@ -11,6 +11,7 @@ pub mod decode;
 mod definitions;
 mod delete;
 pub mod discovery;
+mod escalation;
 pub mod fields;
 pub mod form;
 pub mod ids;
@@ -26,6 +27,7 @@ pub mod reply;
 pub mod request;
 pub mod resources;
 mod reviews;
+mod rules;
 mod scale;
 pub mod status;
 pub mod store;
@@ -41,7 +43,7 @@ use bytes::Bytes;
 use http::Method;
 use jiff::Timestamp;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::access::{Action, User};
 use self::admission::Admission;
@@ -53,7 +55,7 @@ use self::reply::{Reply, partial, whole};
 use self::request::{Address, Query, Target, verb};
 use self::resources::{Resource, Resources};
 use self::status::Status;
-use self::store::{Key, Saved, Store, Stored, Write};
+use self::store::{Key, Place, Saved, Store, Stored, Write};
 use self::watch::{Frame, Watch};
 use self::work::Work;
 use super::fields::FieldSet;
@@ -96,6 +98,8 @@ struct Call<'r> {
     api_version: String,
     /// What the definition of a custom resource says.
     custom: Option<Arc<custom::Version>>,
+    /// Whose request it is; `None`: the server's own.
+    user: Option<&'r User>,
     /// Fields that nobody owns by this request: those that it can't set.
     reset: Option<FieldSet>,
 }
@@ -120,6 +124,8 @@ pub struct ApiServer {
     deduced: Schema,
     /// Custom resources by group, version and plural name.
     custom: BTreeMap<(String, String, String), Arc<custom::Version>>,
+    /// What was written of custom resources that are read as something else.
+    raw: BTreeMap<Place, Value>,
     /// Definitions that changed and were not followed yet.
     changed_definitions: BTreeSet<Key>,
     controllers: Controllers,
@@ -181,6 +187,7 @@ impl ApiServer {
             ids: Ids::new(seed),
             deduced: Schema::deduced(),
             custom: BTreeMap::new(),
+            raw: BTreeMap::new(),
             changed_definitions: BTreeSet::new(),
             controllers,
             accounts,
@@ -258,11 +265,11 @@ impl ApiServer {
         self.store.compact(revision);
     }
 
-    fn resource(
+    fn resource<'r>(
         &mut self,
-        request: &Request,
-        address: Address<'_>,
-        user: &User,
+        request: &'r Request,
+        address: Address<'r>,
+        user: &'r User,
         now: Timestamp,
     ) -> Result<Answer, Status> {
         let query = Query::of(request.uri().path(), request.uri().query().unwrap_or_default());
@@ -293,7 +300,7 @@ impl ApiServer {
         }
         let warning = warnings::of_resource(&resource.group, &resource.version, &resource.plural);
         let answered = form::accepted(request.headers(), &resource, verb).and_then(|form| {
-            let call = Call { form, ..self.call(resource, address, query, now) };
+            let call = Call { form, user: Some(user), ..self.call(resource, address, query, now) };
             self.perform(&call, request, verb, user)
         });
         match (answered.into(), warning) {
@@ -341,6 +348,7 @@ impl ApiServer {
             reset: (!reset.is_empty()).then_some(reset),
             kind: rules,
             form: Form::Whole,
+            user: None,
             custom,
             resource,
             address,

@@ -168,6 +168,31 @@ impl Status {
         Self { warnings, ..self }
     }
 
+    /// The same refusal, with what was sent empty told as empty: objects don't keep that apart from what was not sent.
+    #[must_use]
+    pub fn as_sent(mut self, sent: &Value) -> Self {
+        const NOTHING: &str = "Invalid value: null";
+        let causes = self.details.as_mut().and_then(|details| details.get_mut("causes")).and_then(Value::as_array_mut);
+        for cause in causes.into_iter().flatten() {
+            let (Some(field), Some(message)) = (cause.get("field").and_then(Value::as_str), cause.get("message"))
+            else {
+                continue;
+            };
+            let pointer = format!("/{}", field.replace(['.', '['], "/").replace(']', ""));
+            let shown = match sent.pointer(&pointer) {
+                Some(Value::Object(members)) if members.is_empty() => "Invalid value: {}",
+                Some(Value::Array(items)) if items.is_empty() => "Invalid value: []",
+                _ => continue,
+            };
+            self.message = self.message.replace(&format!("{field}: {NOTHING}"), &format!("{field}: {shown}"));
+            let message = message.as_str().unwrap_or_default().replacen(NOTHING, shown, 1);
+            if let Some(cause) = cause.as_object_mut() {
+                cause.insert("message".to_owned(), message.into());
+            }
+        }
+        self
+    }
+
     /// The request can't be understood.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message, None)
@@ -279,7 +304,9 @@ impl Status {
         if !group.is_empty() {
             details.insert("group".to_owned(), group.into());
         }
-        details.insert("kind".to_owned(), kind.into());
+        if !kind.is_empty() {
+            details.insert("kind".to_owned(), kind.into());
+        }
         details.insert("causes".to_owned(), errors.iter().map(FieldError::cause).collect());
         let message = format!("{qualified} {name:?} is invalid: {told}");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, Some(Value::Object(details)))

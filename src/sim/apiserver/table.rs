@@ -13,6 +13,7 @@ use super::request::Query;
 use super::resources::Resource;
 use super::status::Status;
 use super::store::{Key, Stored};
+use super::watch;
 
 /// What of an object stands beside its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +100,10 @@ pub fn event(
 
 /// A bookmark: the row of an object that has nothing but this metadata.
 pub fn bookmark(resource: &Resource, metadata: &Value, version: MetaVersion, include: Include) -> Value {
-    let empty = json!({"metadata": metadata});
+    let mut empty = watch::empty(resource);
+    if let Some(members) = empty.as_object_mut() {
+        members.insert("metadata".to_owned(), metadata.clone());
+    }
     let stored = Stored::transient(&empty);
     let mut table = event(resource, &stored, version, include, false, Timestamp::UNIX_EPOCH);
     if let Some(table) = table.as_object_mut() {

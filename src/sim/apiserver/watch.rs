@@ -18,6 +18,8 @@ use super::resources::Resource;
 use super::status::{FieldError, Status};
 use super::store::{Change, Store, Stored};
 use super::table;
+use crate::sim::kinds::value::set;
+use crate::sim::schema::{Schemas, zero};
 
 /// How often a client that wants bookmarks gets one.
 const BOOKMARK_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
@@ -200,12 +202,32 @@ impl Watch {
                 return Frame::Line(vec![format!("{event}\n").into()]);
             }
         };
-        let event = json!({
-            "type": "BOOKMARK",
-            "object": {"kind": kind, "apiVersion": api_version, "metadata": metadata},
-        });
+        let mut object = match self.form {
+            Form::Whole => empty(&self.resource),
+            _ => json!({}),
+        };
+        if let Some(members) = object.as_object_mut() {
+            members.insert("kind".to_owned(), kind.into());
+            members.insert("apiVersion".to_owned(), api_version.into());
+            members.insert("metadata".to_owned(), metadata);
+        }
+        let event = json!({"type": "BOOKMARK", "object": object});
         Frame::Line(vec![format!("{event}\n").into()])
     }
+}
+
+/// An object of a resource in which nothing was set.
+pub(super) fn empty(resource: &Resource) -> Value {
+    let schema = Schemas::builtin().of(&resource.group, &resource.version, &resource.kind);
+    let mut object = match schema.filter(|_| !resource.custom) {
+        Some(schema) => zero(schema.root()),
+        None => json!({}),
+    };
+    if matches!(resource.kind.as_str(), "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController") {
+        // What was not set is none for the server itself.
+        set(&mut object, "spec.replicas", 0);
+    }
+    object
 }
 
 fn error_line(status: &Status) -> Frame {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::value::{at, each, fill, fill_blank, has, inside, is_blank, items, object, set, text};
+use super::value::{at, each, fill, fill_blank, has, inside, is_blank, items, number, object, set, text};
 
 /// Mode of files that volumes are filled with: 0644.
 const FILE_MODE: i64 = 0o644;
@@ -185,6 +185,9 @@ pub(super) fn prepare_create(pod: &mut Value) {
         _ => (0, "PreemptLowerPriority"),
     };
     fill(pod, "spec.priority", priority);
+    if number(pod, "spec.terminationGracePeriodSeconds") < 0 {
+        set(pod, "spec.terminationGracePeriodSeconds", 1);
+    }
     fill(pod, "spec.preemptionPolicy", policy);
     tolerate_failing_nodes(pod);
     let mut status = json!({"phase": "Pending", "qosClass": quality(pod)});

@@ -4,6 +4,7 @@
 //! with these kinds only: `cargo test --test tests real::sim::random`.
 
 mod kinds;
+mod more;
 mod rng;
 mod sequence;
 
@@ -133,6 +134,9 @@ pub(crate) fn run(left: &mut dyn Server, right: &mut dyn Server, count: u64) -> 
         }
     }
     println!("{} of {} sequences were answered alike", seeds.clone().count() - parted.len(), seeds.count());
+    if !parted.is_empty() {
+        println!("{told}");
+    }
     told.push_str(&format!("they parted in the sequences {parted:?}; DRIFTLESS_SEQUENCE=N runs one of them again"));
     Found { parted: parted.len(), told }
 }

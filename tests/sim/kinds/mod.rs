@@ -9,6 +9,7 @@ use driftless::sim::apiserver::resources::Resources;
 use driftless::sim::apiserver::status::{FieldError, Status};
 use driftless::sim::kinds::services::Addresses;
 use driftless::sim::kinds::{self, Generation, Kind};
+use driftless::sim::schema::{Schemas, store};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
