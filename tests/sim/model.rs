@@ -40,7 +40,7 @@ impl Model {
 }
 
 /// The users of the real control plane of the tests, each with the token `NAME-token`.
-fn accounts() -> Vec<(String, User)> {
+pub(crate) fn accounts() -> Vec<(String, User)> {
     let masters = ["admin", "alice", "bob"].map(|name| (name, "system:masters"));
     let all = masters.into_iter().chain([("agent", "driftless:agents")]);
     all.map(|(name, group)| (format!("{name}-token"), User::known(name, &[group]))).collect()
