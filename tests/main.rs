@@ -5,6 +5,7 @@
 mod cli;
 mod engine;
 mod git;
+mod model;
 mod real;
 mod render;
 mod sim;

@@ -22,12 +22,18 @@ done
 kubeconfig=$(sed -n 's/^KUBECONFIG=//p' "$work/server")
 server=$(sed -n 's/.*server: "\([^"]*\)".*/\1/p' "$kubeconfig")
 (cd "$here/../control-plane" && CGO_ENABLED=0 go run -mod=readonly ./shapes) >"$work/shapes"
+{
+  echo "# The numbers of the fields of kube-apiserver's types as protocol buffers. Made by hack/schema/types.sh; don't edit."
+  echo "#"
+  echo "# A type, then NAME=NUMBER for each field; +TYPE=NUMBER: a type whose fields are this one's in JSON."
+  (cd "$here/../control-plane" && CGO_ENABLED=0 go run -mod=readonly ./shapes numbers) | grep -vE '^[a-z]+\.v[0-9]+(alpha|beta)'
+} >"$work/numbers.txt"
 python3 "$here/types.py" "$server" admin-token "$work/shapes" >"$work/types.txt"
 python3 "$here/columns.py" "$server" admin-token "$sim/apiserver/resources.txt" >"$work/descriptions.txt"
 exec 8>&-
 wait
 
-for file in schema/types.txt apiserver/columns/descriptions.txt; do
+for file in schema/types.txt schema/numbers.txt apiserver/columns/descriptions.txt; do
   made=$work/${file##*/}
   case ${1:-} in
     "") cp "$made" "$sim/$file" ;;

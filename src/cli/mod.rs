@@ -23,6 +23,7 @@ mod logging;
 mod output;
 mod probe;
 mod run;
+mod sandbox;
 mod store;
 mod table;
 mod version;
@@ -49,6 +50,8 @@ enum Command {
     Store(store::Store),
     /// Print what a kustomization renders to
     Build(build::Build),
+    /// Try it without a cluster: an API server, a repository and two agents on this machine
+    Sandbox(Box<sandbox::Sandbox>),
     /// Print the version
     Version,
 }
@@ -86,6 +89,7 @@ impl Command {
             Self::Get(get) => get.run(),
             Self::Store(store) => store.run(),
             Self::Build(build) => build.run(),
+            Self::Sandbox(sandbox) => sandbox.run(),
             Self::Version => version::run(),
         }
     }

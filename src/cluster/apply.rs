@@ -14,10 +14,11 @@ use super::path::ResourcePath;
 use crate::engine::decode::{DecodeContext, decode};
 use crate::engine::desired::{apply_body, stamped};
 use crate::engine::effect::{Apply, Precondition, Purpose};
+use crate::engine::escalation::removal;
 use crate::engine::event::{ApplyOutcome, RequestError, RequestErrorReason};
 use crate::engine::hash::HashKey;
 use crate::engine::ids::ObjectKey;
-use crate::engine::leftover::{Leftover, csa_migration, describe, leftovers};
+use crate::engine::leftover::{Leftover, csa_migration, describe, leftovers, without_own_updates};
 use crate::engine::live::{Blame, LiveObject};
 use crate::engine::names::FIELD_MANAGER;
 use crate::engine::redact;
@@ -189,31 +190,60 @@ impl<'a> Session<'a> {
 
     /// Applies, and looks after what of the previous manifest stays on the object.
     async fn sync(&self) -> Result<ApplyOutcome, Stop> {
-        let answer = self.write(self.precondition()).await?;
-        let Some(previous) = &self.request.previous else {
-            return self.applied(&answer, Vec::new());
+        let previous = self.request.previous.as_deref().map(parse_manifest).transpose()?;
+        let (answer, blame) = match self.write(self.precondition()).await {
+            Ok(answer) => (answer, Vec::new()),
+            Err(Stop::Failed(refused)) if refused.reason == RequestErrorReason::Invalid => {
+                self.make_room(previous.as_ref(), refused).await?
+            }
+            Err(stop) => return Err(stop),
         };
-        let previous = parse_manifest(previous)?;
+        let Some(previous) = previous else {
+            return self.applied(&answer, blame);
+        };
         let value = answer.value()?;
         let left = leftovers(&previous, &self.manifest, &value);
         let Some(migration) = csa_migration(&value, &left) else {
-            return self.applied_with(&answer, describe(&left));
+            return self.applied_with(&answer, blame, describe(&left));
         };
         // The fields that client-side apply left become ours, and leave with the next apply.
         let migrated = match self.json_patch(&answer.version()?, &migration).await {
             Ok(migrated) => migrated,
             Err(Stop::Fenced) => return Err(Stop::Fenced),
             // The apply itself was carried out: that it could not be completed is told, and tried with the next one.
-            Err(Stop::Failed(error)) => return self.applied_with(&answer, not_taken_over(&left, &error)),
+            Err(Stop::Failed(error)) => return self.applied_with(&answer, blame, not_taken_over(&left, &error)),
         };
         let answer = self.write(&exactly(&migrated.version()?)).await?;
         let left = leftovers(&previous, &self.manifest, &answer.value()?);
-        self.applied_with(&answer, describe(&left))
+        self.applied_with(&answer, blame, describe(&left))
     }
 
-    fn applied_with(&self, answer: &Answer, leftover: Option<String>) -> Result<ApplyOutcome, Stop> {
+    /// What would stay beside what comes may have an apply refused: a port with another number has the name of the old one.
+    /// What left Git and client-side tools hold as well is taken over first; else, what a person made of our field is
+    /// removed, as by a heal, and told. `refused` is the answer if there is nothing of the kind.
+    async fn make_room(&self, previous: Option<&Value>, refused: RequestError) -> Result<(Answer, Vec<Blame>), Stop> {
+        let Precondition::Exactly { .. } = self.precondition() else { return Err(refused.into()) };
+        let Some(live) = self.read().await? else { return Err(error::moved().into()) };
+        let version = live.version()?;
+        if *self.precondition() != exactly(&version) {
+            return Err(error::moved().into());
+        }
+        let value = live.value()?;
+        let left = previous.map(|previous| leftovers(previous, &self.manifest, &value)).unwrap_or_default();
+        if let Some(patch) = csa_migration(&value, &left).or_else(|| without_own_updates(&value)) {
+            let migrated = self.json_patch(&version, &patch).await?;
+            return Ok((self.write(&exactly(&migrated.version()?)).await?, Vec::new()));
+        }
+        let before = value.pointer("/metadata/managedFields").map_or_else(|| "[]".to_owned(), Value::to_string);
+        match removal(&self.manifest, &before, &value) {
+            Some(removal) => self.remove_and_apply(&version, removal).await,
+            None => Err(refused.into()),
+        }
+    }
+
+    fn applied_with(&self, answer: &Answer, blame: Vec<Blame>, leftover: Option<String>) -> Result<ApplyOutcome, Stop> {
         let leftover = leftover.map(redact::truncate);
-        Ok(ApplyOutcome::Applied { live: self.decode(&answer.body)?, blame: Vec::new(), leftover })
+        Ok(ApplyOutcome::Applied { live: self.decode(&answer.body)?, blame, leftover })
     }
 }
 

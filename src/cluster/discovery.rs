@@ -4,18 +4,19 @@
 //! not be asked is kept and marked as stale: its kinds are unknown, not absent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 use kube::Client;
 use kube::client::{APIGroupDiscovery, APIGroupDiscoveryList, APIResourceDiscovery, APIVersionDiscovery};
 use serde::Deserialize;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::error;
+use super::news::{Listener, News};
 use super::path::ResourcePath;
 use super::request::{self, Refusal};
 use crate::engine::event::{RequestError, RequestErrorReason};
@@ -198,7 +199,8 @@ impl Resource {
 /// The served kinds, kept for all who need them.
 pub struct DiscoveryHandle {
     client: Client,
-    current: watch::Sender<Arc<Discovery>>,
+    current: RwLock<Arc<Discovery>>,
+    news: News,
     /// How many refreshes have begun.
     begun: AtomicU64,
     flight: Mutex<Flight>,
@@ -223,7 +225,8 @@ impl DiscoveryHandle {
     pub fn new(client: Client) -> Arc<Self> {
         Arc::new(Self {
             client,
-            current: watch::Sender::new(Arc::default()),
+            current: RwLock::default(),
+            news: News::default(),
             begun: AtomicU64::new(0),
             flight: Mutex::default(),
         })
@@ -231,12 +234,12 @@ impl DiscoveryHandle {
 
     /// What the last successful refresh showed.
     pub fn current(&self) -> Arc<Discovery> {
-        self.current.borrow().clone()
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes when a refresh showed something else than the one before.
-    pub fn subscribe(&self) -> watch::Receiver<Arc<Discovery>> {
-        self.current.subscribe()
+    pub(super) fn subscribe(&self) -> Listener {
+        self.news.subscribe()
     }
 
     /// Reads the served kinds anew. Calls that come while another one waits or runs share a request that began after
@@ -257,13 +260,10 @@ impl DiscoveryHandle {
         let result = self.read(&mut flight.answers).await.map_err(|refusal| refusal.error);
         flight.last_error = result.as_ref().err().cloned();
         let fresh = result?;
-        self.current.send_if_modified(|current| {
-            let changed = **current != fresh;
-            if changed {
-                *current = Arc::new(fresh);
-            }
-            changed
-        });
+        if *self.current() != fresh {
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+            self.news.tell();
+        }
         Ok(self.current())
     }
 
@@ -297,7 +297,7 @@ impl DiscoveryHandle {
             answers.push(fresh.served.clone());
             *cached = Some(fresh);
         }
-        Ok(Discovery::assemble(&answers, &self.current.borrow()))
+        Ok(Discovery::assemble(&answers, &self.current()))
     }
 
     async fn endpoint(&self, path: &str, cached: Option<&Cached>) -> Result<Cached, Refusal> {

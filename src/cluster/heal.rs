@@ -11,6 +11,7 @@ use crate::engine::effect::Precondition;
 use crate::engine::escalation::{Removal, removal};
 use crate::engine::event::{ApplyOutcome, RequestError, RequestErrorReason};
 use crate::engine::fields::Entry;
+use crate::engine::leftover::without_own_updates;
 use crate::engine::live::Blame;
 use crate::engine::names::{BUCKET_LABEL, FIELD_MANAGER, INSTANCE_LABEL, STAMP_ANNOTATION, TRACKING_ANNOTATION};
 use crate::engine::ownership::{covers, same};
@@ -102,9 +103,20 @@ impl Session<'_> {
     }
 
     /// The answer to the apply, and who had put there what was removed.
-    async fn remove_and_apply(&self, version: &Version, removal: Removal) -> Result<(Answer, Vec<Blame>), Stop> {
+    pub(super) async fn remove_and_apply(
+        &self,
+        version: &Version,
+        removal: Removal,
+    ) -> Result<(Answer, Vec<Blame>), Stop> {
         let patched = self.json_patch(version, &removal.patch).await?;
-        Ok((self.write(&exactly(&patched.version()?)).await?, removal.by))
+        let answer = self.write(&exactly(&patched.version()?)).await?;
+        let Some(tidy) = without_own_updates(&answer.value()?) else { return Ok((answer, removal.by)) };
+        match self.json_patch(&answer.version()?, &tidy).await {
+            Ok(tidied) => Ok((tidied, removal.by)),
+            Err(Stop::Fenced) => Err(Stop::Fenced),
+            // The object is healed; what is left is looked after when a sync is refused for it.
+            Err(Stop::Failed(_)) => Ok((answer, removal.by)),
+        }
     }
 
     /// Whether the live object has the values that an apply would give it, whoever owns them. Nothing is written.

@@ -22,6 +22,7 @@ pub mod lease;
 mod lines;
 pub mod list;
 pub mod namespace;
+mod news;
 pub mod observe;
 mod page;
 pub mod path;

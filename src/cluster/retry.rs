@@ -1,10 +1,8 @@
 //! Pauses between tries of a read that goes on for ever (a watch, a list that must succeed in the end).
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
+use super::news::{Listener, News};
 use crate::engine::backoff::Backoff;
 
 /// From failure to failure: doubling from 200 ms to 30 s, each taken between half and the whole of it.
@@ -16,12 +14,12 @@ const LONGEST_WISH: Duration = Duration::from_secs(300);
 /// Ends the pauses of readers early, because what they read is needed now. Cheap to clone; clones speak to the same
 /// readers.
 #[derive(Clone, Debug, Default)]
-pub struct Hurry(Arc<watch::Sender<()>>);
+pub struct Hurry(News);
 
 impl Hurry {
     /// Try again now, wherever a pause is under way; the next failure counts as the first.
     pub fn now(&self) {
-        self.0.send_replace(());
+        self.0.tell();
     }
 }
 
@@ -32,7 +30,7 @@ pub(super) struct Retry {
     failures: u32,
     /// How many times were shortened: each takes another point of the jitter.
     taken: u32,
-    hurry: Option<watch::Receiver<()>>,
+    hurry: Option<Listener>,
 }
 
 impl Retry {
@@ -51,8 +49,10 @@ impl Retry {
         let pause = tokio::time::sleep(self.pause(wish));
         let Some(hurry) = &mut self.hurry else { return pause.await };
         tokio::select! {
+            // In a fixed order, so that a simulation can be repeated.
+            biased;
+            () = hurry.changed() => self.reset(),
             () = pause => {}
-            Ok(()) = hurry.changed() => self.reset(),
         }
     }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use kube::Client;
 use serde::Deserialize;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::discovery::{Discovery, DiscoveryHandle, Resource};
+use super::discovery::{DiscoveryHandle, Resource};
 use super::follow::{Closed, Delivery, Follower, Target};
+use super::news::Listener;
 use super::request::Refusal;
 use super::retry::Hurry;
 use crate::engine::decode::{DecodeContext, decode, decode_metadata};
@@ -120,7 +121,7 @@ struct Kind {
     watch: Gvk,
     selector: String,
     events: mpsc::Sender<Event>,
-    served: watch::Receiver<Arc<Discovery>>,
+    served: Listener,
     /// The kind as it was served when its path was last asked for.
     known: Option<Arc<Resource>>,
     /// The server said 404 to the path that discovery had told.
@@ -179,9 +180,8 @@ impl Target for Kind {
     }
 
     async fn changed(&mut self) {
-        let (watch, known) = (&self.watch, &self.known);
-        if self.served.wait_for(|served| served.resource(watch) != known.as_ref()).await.is_err() {
-            std::future::pending::<()>().await;
+        while self.reader.discovery.current().resource(&self.watch) == self.known.as_ref() {
+            self.served.changed().await;
         }
     }
 }

@@ -237,6 +237,26 @@ pub fn csa_migration(answer: &Value, leftovers: &[Leftover]) -> Option<Value> {
     Some(Value::Array(patch))
 }
 
+/// The JSON patch (RFC 6902) of `object` by which what we have changed otherwise than by an apply is ours by our Apply entry
+/// alone; `None` if there is nothing of the kind. Left behind, an entry of Update under our name holds a list item on the
+/// object after it has left Git, and where names must be unique the next apply is refused for it. Refused as
+/// [`csa_migration`] is.
+pub fn without_own_updates(object: &Value) -> Option<Value> {
+    let entries = object.pointer("/metadata/managedFields")?.as_array()?;
+    let is_ours = |entry: &&Value| {
+        Entry::deserialize(*entry).is_ok_and(|entry| {
+            entry.operation == "Update" && entry.manager == FIELD_MANAGER && entry.subresource.is_empty()
+        })
+    };
+    let kept: Vec<_> = entries.iter().filter(|entry| !is_ours(entry)).collect();
+    if kept.len() == entries.len() {
+        return None;
+    }
+    let mut patch = guard(object)?;
+    patch.push(json!({"op": "replace", "path": "/metadata/managedFields", "value": kept}));
+    Some(Value::Array(patch))
+}
+
 /// The operations that bind a JSON patch to `object` as it was read. To replace the resource version by the same one makes
 /// it a precondition: a patch without one is merged into whatever is there.
 pub(crate) fn guard(object: &Value) -> Option<Vec<Value>> {

@@ -1,16 +1,21 @@
 //! A [`Tree`] in memory: what tests render, and what a folder that is in no repository is read into.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::{Entry, EntryKind, Tree, TreeError};
 use crate::engine::hash::Hash;
 
-/// A tree that is filled by hand. As in Git, ids depend on content alone, and that of a folder on everything below it.
+/// A tree that is filled by hand. As in Git, ids depend on content alone, that of a folder on everything below it, and what
+/// was once put in can be read by its id.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryTree {
     /// Everything but folders, by path.
-    leaves: BTreeMap<String, (EntryKind, Vec<u8>)>,
+    leaves: BTreeMap<String, Entry>,
+    /// Contents by id.
+    blobs: HashMap<Arc<str>, Arc<[u8]>>,
 }
 
 impl MemoryTree {
@@ -25,7 +30,10 @@ impl MemoryTree {
 
     /// Sets the file, link (content: its target) or submodule (content: its commit) at `path`.
     pub fn put(&mut self, path: &str, kind: EntryKind, content: impl Into<Vec<u8>>) {
-        self.leaves.insert(path.to_owned(), (kind, content.into()));
+        let content = content.into();
+        let id: Arc<str> = Hash::of(&content).to_string().into();
+        self.blobs.insert(Arc::clone(&id), content.into());
+        self.leaves.insert(path.to_owned(), Entry { kind, id });
     }
 
     /// Removes what is at `path`; folders go with the last thing in them.
@@ -48,23 +56,28 @@ impl MemoryTree {
     }
 
     /// What is below the folder `path`, with paths relative to it.
-    fn below<'t>(&'t self, path: &'t str) -> impl Iterator<Item = (&'t str, &'t (EntryKind, Vec<u8>))> {
-        self.leaves.iter().filter_map(move |(leaf, content)| {
-            let rest = if path.is_empty() { leaf } else { leaf.strip_prefix(path)?.strip_prefix('/')? };
-            Some((rest, content))
-        })
+    fn below(&self, path: &str) -> impl Iterator<Item = (&str, &Entry)> {
+        let start = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let leaves = self.leaves.range::<str, _>((Bound::Included(start.as_str()), Bound::Unbounded));
+        leaves.map_while(move |(leaf, entry)| Some((leaf.strip_prefix(start.as_str())?, entry)))
     }
 
     fn entry(&self, path: &str) -> Option<Entry> {
-        if let Some((kind, content)) = self.leaves.get(path) {
-            return Some(Entry { kind: *kind, id: Hash::of(content).to_string().into() });
+        if let Some(entry) = self.leaves.get(path) {
+            return Some(entry.clone());
         }
-        let mut listing = Vec::new();
-        for (rest, (kind, content)) in self.below(path) {
-            listing.extend(format!("{rest}\0{kind:?}\0{}\n", Hash::of(content)).into_bytes());
+        let mut listing = String::new();
+        for (rest, Entry { kind, id }) in self.below(path) {
+            // Writing to a string doesn't fail.
+            let _ = writeln!(listing, "{rest}\0{kind:?}\0{id}");
         }
         let exists = path.is_empty() || !listing.is_empty();
-        exists.then(|| Entry { kind: EntryKind::Folder, id: Hash::of(&listing).to_string().into() })
+        exists.then(|| Entry { kind: EntryKind::Folder, id: Hash::of(listing.as_bytes()).to_string().into() })
+    }
+
+    fn blob(&self, id: &str) -> Result<&[u8], TreeError> {
+        let blob = self.blobs.get(id).ok_or_else(|| TreeError { message: format!("there is no blob {id}") })?;
+        Ok(blob)
     }
 }
 
@@ -89,7 +102,10 @@ impl Tree for MemoryTree {
     }
 
     fn read(&self, id: &str) -> Result<Vec<u8>, TreeError> {
-        let found = self.leaves.values().find(|(_, content)| Hash::of(content).to_string() == id);
-        found.map(|(_, content)| content.clone()).ok_or_else(|| TreeError { message: format!("there is no blob {id}") })
+        self.blob(id).map(<[u8]>::to_vec)
+    }
+
+    fn size(&self, id: &str) -> Result<u64, TreeError> {
+        Ok(self.blob(id)?.len() as u64)
     }
 }

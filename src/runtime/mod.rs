@@ -29,10 +29,10 @@ use crate::cluster::observe::{RequestObserver, Verb};
 /// How long the end of writes under way and the release of the Lease are waited for.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Runs the agent until SIGTERM or SIGINT. Errors are of the settings or of this machine; an API server or a repository
-/// that can't be reached is waited for.
-pub async fn run(settings: Settings) -> anyhow::Result<()> {
-    let stopped = stop_signal()?;
+/// Runs the agent until SIGTERM or SIGINT, or until `stopped` is cancelled. Errors are of the settings or of this machine;
+/// an API server or a repository that can't be reached is waited for.
+pub async fn run(settings: Settings, stopped: CancellationToken) -> anyhow::Result<()> {
+    stop_on_signal(stopped.clone())?;
     let (showing, state) = Showing::new();
     state.metrics.measure_store(settings.store_file());
     let observer = Arc::new(Observer(state.metrics.clone()));
@@ -50,22 +50,21 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A token that is cancelled by SIGTERM or SIGINT.
-fn stop_signal() -> anyhow::Result<CancellationToken> {
+/// Has a token cancelled by SIGTERM or SIGINT.
+fn stop_on_signal(stopped: CancellationToken) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be handled")?;
-    let token = CancellationToken::new();
-    let stopped = token.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = stopped.cancelled() => {}
         }
         tracing::info!("stopping");
         stopped.cancel();
     });
-    Ok(token)
+    Ok(())
 }
 
 /// Counts requests.

@@ -5,11 +5,15 @@
 
 pub mod apiserver;
 pub mod cel;
+pub mod controllers;
+pub mod disk;
 pub mod faults;
 pub mod fields;
 pub mod kinds;
 pub mod managed;
+mod news;
 pub mod patch;
 pub mod schema;
+pub mod serve;
 pub mod shared;
 pub mod typed;

@@ -1,4 +1,4 @@
-//! One API server that many clients use: in this process through [`tower::Service`], and over HTTP on loopback.
+//! One API server that many clients use: in this process through [`tower::Service`], and over HTTP (`serve.rs`).
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,27 +14,20 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
 use hyper::body::Frame as BodyFrame;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::apiserver::decode::MAX_BODY;
 use super::apiserver::reply::Reply;
 use super::apiserver::status::Status;
 use super::apiserver::watch::{Frame, Watch};
 use super::apiserver::{Answer, ApiServer};
+use super::disk::{Disk, DiskError, Keeper};
+use super::news::News;
 
 /// Lines of a watch are sent together up to this many bytes.
 const BATCH: usize = 64 << 10;
-/// Connections that are served at the same time; more wait.
-const MAX_CONNECTIONS: usize = 1024;
-/// Wait after a connection could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-/// How long a client may take to send the head of a request.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
+/// How long a client may take to send the body of a request.
+const BODY_LIMIT: Duration = Duration::from_secs(60);
 
 /// The body of an answer.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -47,33 +40,63 @@ pub struct Shared(Arc<Inner>);
 
 struct Inner {
     server: Mutex<ApiServer>,
-    /// The newest revision, for the watches that wait.
-    revision: watch::Sender<u64>,
+    /// A newer revision, for the watches that wait.
+    revisions: News,
     now: Now,
+    /// Who writes to disk what changes.
+    keeper: Option<Keeper>,
 }
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Shared").field("revision", &*self.0.revision.borrow()).finish_non_exhaustive()
+        formatter.debug_struct("Shared").finish_non_exhaustive()
     }
 }
 
 impl Shared {
     /// Shares a server. `now` tells it the time.
     pub fn new(server: ApiServer, now: Now) -> Self {
-        let (revision, _) = watch::channel(server.revision());
-        Self(Arc::new(Inner { server: Mutex::new(server), revision, now }))
+        Self::with_keeper(server, now, None)
+    }
+
+    /// Shares a server whose state is kept on disk. Nobody learns of a write before it is kept; if it can't be, requests
+    /// are answered so and watches end.
+    pub fn kept(mut server: ApiServer, now: Now, disk: Disk) -> Self {
+        server.keep_writes();
+        let writes = server.take_writes();
+        let keeper = Keeper::start(disk, if writes.is_empty() { server.revision() } else { 0 });
+        keeper.take(writes);
+        Self::with_keeper(server, now, Some(keeper))
+    }
+
+    fn with_keeper(server: ApiServer, now: Now, keeper: Option<Keeper>) -> Self {
+        Self(Arc::new(Inner { server: Mutex::new(server), revisions: News::default(), now, keeper }))
     }
 
     /// Does something with the server, of which watches learn.
     pub fn with<R>(&self, act: impl FnOnce(&mut ApiServer, Timestamp) -> R) -> R {
         // Nothing in the server panics half-way; what another thread did before it did is whole.
         let mut server = self.0.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = server.revision();
         let result = act(&mut server, (self.0.now)());
-        let revision = server.revision();
+        let moved = server.revision() != before;
+        if let Some(keeper) = &self.0.keeper {
+            // Under the lock, so that writes arrive in their order.
+            keeper.take(server.take_writes());
+        }
         drop(server);
-        self.0.revision.send_if_modified(|known| std::mem::replace(known, revision) != revision);
+        if moved {
+            self.0.revisions.tell();
+        }
         result
+    }
+
+    /// Waits until what was done up to a revision may be told.
+    async fn wait_until_kept(&self, revision: u64) -> Result<(), Arc<DiskError>> {
+        match &self.0.keeper {
+            Some(keeper) => keeper.wait(revision).await,
+            None => Ok(()),
+        }
     }
 
     /// The time.
@@ -88,7 +111,12 @@ impl Shared {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
-        let body = match Limited::new(body, MAX_BODY).collect().await {
+        let body = tokio::time::timeout(BODY_LIMIT, Limited::new(body, MAX_BODY).collect());
+        let Ok(body) = body.await else {
+            let message = format!("the body of the request was not there within {} s", BODY_LIMIT.as_secs());
+            return response(Status::bad_request(message).into());
+        };
+        let body = match body {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
                 let message = format!("Request entity too large: limit is {MAX_BODY}");
@@ -97,59 +125,26 @@ impl Shared {
             Err(error) => return response(Status::bad_request(error.to_string()).into()),
         };
         let request = Request::from_parts(head, body);
-        match self.with(|server, now| server.handle(&request, now)) {
+        let (answer, revision) = self.with(|server, now| (server.handle(&request, now), server.revision()));
+        if let Err(error) = self.wait_until_kept(revision).await {
+            return response(Status::internal(error.to_string()).into());
+        }
+        match answer {
             Answer::Reply(reply) => response(reply),
             Answer::Watch(watch) => self.stream(*watch),
         }
     }
 
-    /// Serves HTTP until `stopped` is cancelled; open connections are dropped then.
-    pub async fn serve(self, listener: TcpListener, stopped: CancellationToken) {
-        let places = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
-        loop {
-            let place = tokio::select! {
-                () = stopped.cancelled() => return,
-                place = places.clone().acquire_owned() => place,
-            };
-            let accepted = tokio::select! {
-                () = stopped.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, _)) = accepted else {
-                // One connection failed, or there are no descriptors left for now.
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            };
-            // Answers are small and somebody waits for them. A client that has gone already finds its end below.
-            let _ = stream.set_nodelay(true);
-            let (shared, stopped) = (self.clone(), stopped.clone());
-            tokio::spawn(async move {
-                let service = hyper::service::service_fn(move |request| {
-                    let shared = shared.clone();
-                    async move { Ok::<_, Infallible>(shared.respond(request).await) }
-                });
-                let mut builder = http1::Builder::new();
-                builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-                let connection = builder.serve_connection(TokioIo::new(stream), service);
-                tokio::select! {
-                    () = stopped.cancelled() => {}
-                    // A client that breaks off is no failure of the server.
-                    _ = connection => {}
-                }
-                drop(place);
-            });
-        }
-    }
-
     /// The lines of a watch, as they come.
     fn stream(&self, watch: Watch) -> Response<Body> {
-        let state = (self.clone(), watch, self.0.revision.subscribe());
-        let lines = stream::unfold(state, |(shared, mut watch, mut changed)| async move {
+        let lines = stream::unfold((self.clone(), watch), |(shared, mut watch)| async move {
             loop {
-                changed.mark_unchanged();
-                let (lines, frame) = shared.lines(&mut watch);
+                let changed = shared.0.revisions.next();
+                let (lines, frame, revision) = shared.lines(&mut watch);
                 if !lines.is_empty() {
-                    return Some((Ok(BodyFrame::data(lines)), (shared, watch, changed)));
+                    // What can't be kept is not told.
+                    shared.wait_until_kept(revision).await.ok()?;
+                    return Some((Ok(BodyFrame::data(lines)), (shared, watch)));
                 }
                 let Frame::Wait(until) = frame else { return None };
                 let wait = until.duration_since((shared.0.now)());
@@ -157,8 +152,7 @@ impl Shared {
                 tokio::select! {
                     // In a fixed order, so that a simulation can be repeated.
                     biased;
-                    // The sender lives as long as `shared` does.
-                    _ = changed.changed() => {}
+                    () = changed.cancelled() => {}
                     () = tokio::time::sleep(wait) => {}
                 }
             }
@@ -168,19 +162,30 @@ impl Shared {
         response
     }
 
-    /// All lines that there are, up to a batch, and what came behind them.
-    fn lines(&self, watch: &mut Watch) -> (Bytes, Frame) {
-        let server = self.0.server.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = (self.0.now)();
-        let mut lines = BytesMut::new();
-        loop {
-            match server.next(watch, now) {
-                Frame::Line(pieces) => pieces.iter().for_each(|piece| lines.extend_from_slice(piece)),
-                other => return (lines.freeze(), other),
-            }
-            if lines.len() >= BATCH {
-                return (lines.freeze(), Frame::Wait(now));
-            }
+    /// All lines that there are, up to a batch, what came behind them, and the revision at which that was so. What is due
+    /// by then is done first: who watches keeps the controllers going.
+    fn lines(&self, watch: &mut Watch) -> (Bytes, Frame, u64) {
+        self.with(|server, now| {
+            server.wake(now);
+            let (lines, frame) = batch(server, watch, now);
+            let frame = match (frame, server.next_wake()) {
+                (Frame::Wait(until), Some(due)) => Frame::Wait(until.min(due)),
+                (frame, _) => frame,
+            };
+            (lines, frame, server.revision())
+        })
+    }
+}
+
+fn batch(server: &ApiServer, watch: &mut Watch, now: Timestamp) -> (Bytes, Frame) {
+    let mut lines = BytesMut::new();
+    loop {
+        match server.next(watch, now) {
+            Frame::Line(pieces) => pieces.iter().for_each(|piece| lines.extend_from_slice(piece)),
+            other => return (lines.freeze(), other),
+        }
+        if lines.len() >= BATCH {
+            return (lines.freeze(), Frame::Wait(now));
         }
     }
 }

@@ -5,4 +5,5 @@ mod build;
 mod commands;
 mod deploy;
 mod readme;
+mod sandbox;
 mod store;

@@ -14,6 +14,7 @@ mod own_writes;
 mod ownership;
 mod pruning;
 mod restart;
+mod sandbox;
 mod sim;
 mod smoke;
 mod sources;

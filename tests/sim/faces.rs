@@ -20,7 +20,7 @@ use super::server::{Http, Next, Server};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn shared() -> Shared {
-    let controllers = Controllers { namespaces: true, garbage: true };
+    let controllers = Controllers { namespaces: true, garbage: true, ..Controllers::default() };
     let server = ApiServer::new(1, controllers, Vec::new(), Timestamp::now());
     Shared::new(server, Arc::new(Timestamp::now))
 }

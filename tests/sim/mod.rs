@@ -2,6 +2,8 @@
 //! and both are asked again.
 
 mod compare;
+mod controllers;
+mod disk;
 mod faces;
 mod fields;
 pub(crate) mod fuzz;

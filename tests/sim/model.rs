@@ -27,8 +27,11 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new(seed: u64, controllers: &str) -> Self {
         let has = |name: &str| controllers.split(',').any(|known| known == name);
-        let controllers =
-            Controllers { namespaces: has("namespace-controller"), garbage: has("garbage-collector-controller") };
+        let controllers = Controllers {
+            namespaces: has("namespace-controller"),
+            garbage: has("garbage-collector-controller"),
+            ..Controllers::default()
+        };
         let now = Timestamp::now();
         Self { server: ApiServer::new(seed, controllers, accounts(), now), now, watches: Vec::new() }
     }

@@ -72,9 +72,9 @@ impl Kind {
     /// Whether a live object has the value.
     pub(crate) fn has(self, live: &Value, value: u16) -> bool {
         match self {
-            Self::ConfigMap => live["data"]["value"] == value.to_string(),
+            Self::ConfigMap => live["data"]["value"].as_str() == Some(&*value.to_string()),
             Self::Deployment => live["spec"]["replicas"] == value,
-            Self::Secret => live["data"]["value"] == STANDARD.encode(value.to_string()),
+            Self::Secret => live["data"]["value"].as_str() == Some(&*STANDARD.encode(value.to_string())),
             Self::Service => {
                 let ports = live["spec"]["ports"].as_array().unwrap();
                 ports.len() == 1 && ports[0]["port"] == 1000 + value

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use driftless::sim::apiserver::admission::{Admission, Verdict};
 use driftless::sim::faults::{Fault, Reset, Rule};
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -19,6 +20,9 @@ const VALUES: std::ops::Range<u16> = 1..50;
 impl World {
     /// Makes the repositories and the applications.
     pub(crate) fn furnish(&mut self) {
+        // Ordinary latency.
+        let slow = Fault::Slow(Duration::from_millis(1)..=Duration::from_millis(20));
+        self.site.network.faults().rules.push(Rule::always(slow));
         let policies = [
             json!({"automated": {"prune": true, "selfHeal": true}}),
             json!({"automated": {"prune": true, "selfHeal": true}}),
@@ -64,8 +68,9 @@ impl World {
             25..50 => self.change_cluster(),
             50..70 => self.change_machine().await,
             70..90 => self.change_network(),
-            90..94 => self.site.network.restart(),
-            94..97 => self.shared.with(|server, _| server.compact()),
+            90..93 => self.site.network.restart(),
+            93..95 => self.change_webhooks(),
+            95..97 => self.shared.with(|server, _| server.compact()),
             _ => self.delete_application(),
         }
     }
@@ -165,7 +170,7 @@ impl World {
         let code = *[429, 500, 502, 503, 504].choose(&mut self.random).unwrap();
         let retry_after = self.random.random_bool(0.5).then_some(1);
         let lines = self.random.random_range(0..4);
-        let fault = match self.random.random_range(0..13) {
+        let fault = match self.random.random_range(0..14) {
             0 => Fault::Slow(Duration::from_millis(100)..=Duration::from_secs(8)),
             1 | 2 => Fault::Error { code, retry_after, carried_out: carried_out && code >= 500 },
             3 => Fault::Refused,
@@ -177,15 +182,31 @@ impl World {
             9 => Fault::Twice,
             10 => Fault::Late(Duration::from_millis(self.random.random_range(1..3000))),
             11 => Fault::NoEndBookmark,
+            12 => Fault::Stale(self.random.random_range(1..20)),
             _ => Fault::Undiscovered("argoproj.io".to_owned()),
         };
         let verbs = match fault {
+            Fault::Stale(_) => vec!["list"],
             Fault::Cut(_) | Fault::Hush(_) | Fault::Twice | Fault::Late(_) | Fault::NoEndBookmark => vec!["watch"],
             _ => Vec::new(),
         };
         let rule = Rule { client: client.to_owned(), verbs, from, until, permille, ..Rule::always(fault) };
         self.site.trace.line(format_args!("for {seconds} s: {client:?} {permille} {:?}", rule.fault));
         self.site.network.faults().rules.push(rule);
+    }
+
+    /// A webhook refuses some objects, or adds something to them, until everything is mended.
+    fn change_webhooks(&mut self) {
+        let prefix = format!("app-{}", self.random.random_range(0..self.apps.len()));
+        let verdict = if self.random.random_bool(0.5) {
+            Verdict::Refuse("not today".to_owned())
+        } else {
+            Verdict::Change(json!({"metadata": {"annotations": {"webhook.example/seen": "yes"}}}))
+        };
+        self.site.trace.line(format_args!("a webhook for ConfigMaps {prefix}: {verdict:?}"));
+        let webhook =
+            Admission { name: "policy.example".to_owned(), resource: "configmaps".to_owned(), prefix, verdict };
+        self.shared.with(|server, _| server.admissions().push(webhook));
     }
 
     fn delete_application(&mut self) {
@@ -209,10 +230,8 @@ impl World {
     pub(crate) fn mend(&mut self) {
         self.notice_power_cuts();
         self.site.trace.line("everything is mended");
-        self.site.network.faults().rules.clear();
-        // Ordinary latency.
-        let slow = Fault::Slow(Duration::from_millis(1)..=Duration::from_millis(20));
-        self.site.network.faults().rules.push(Rule::always(slow));
+        self.site.network.faults().rules.truncate(1);
+        self.shared.with(|server, _| server.admissions().clear());
         for app in &mut self.apps {
             app.is_broken = false;
         }

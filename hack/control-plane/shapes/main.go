@@ -5,11 +5,15 @@
 //	pointer    written if anything is set, even an empty string, zero or an empty list
 //	omitzero   a struct that is left out if nothing is set in it
 //	omitempty  left out if empty
+//
+// With the argument `numbers` it prints how they are written as protocol buffers: one line for each type, with its name and NAME=N
+// for each field, where a field is another type whose fields are this one's in JSON: +TYPE=N.
 package main
 
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -49,6 +53,7 @@ func (s shapes) fields(model string, t reflect.Type) []string {
 		}
 		if name == "" {
 			// Inlined: its fields are this type's.
+			s.visit(field.Type)
 			lines = append(lines, s.fields(model, field.Type)...)
 			continue
 		}
@@ -70,6 +75,30 @@ func how(t reflect.Type, options []string) string {
 	return "omitempty"
 }
 
+// Numbers of the fields of a type, as its tags have them.
+func numbers(t reflect.Type) string {
+	var told []string
+	for i := range t.NumField() {
+		field := t.Field(i)
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		tag := strings.Split(field.Tag.Get("protobuf"), ",")
+		if name == "-" || len(tag) < 2 {
+			continue
+		}
+		if name == "" {
+			name = "+" + typeName(field.Type)
+		}
+		told = append(told, name+"="+tag[1])
+	}
+	return strings.Join(told, " ")
+}
+
+// The name of a type with its package and version, as core.v1.Pod.
+func typeName(t reflect.Type) string {
+	parts := strings.Split(t.PkgPath(), "/")
+	return strings.Join(parts[max(0, len(parts)-2):], ".") + "." + t.Name()
+}
+
 func main() {
 	found := shapes{}
 	for _, t := range scheme.Scheme.AllKnownTypes() {
@@ -78,8 +107,12 @@ func main() {
 	found.visit(reflect.TypeFor[apiextensions.CustomResourceDefinition]())
 	found.visit(reflect.TypeFor[apiextensions.ConversionReview]())
 	var lines []string
-	for _, of := range found {
-		lines = append(lines, of...)
+	for t, of := range found {
+		if len(os.Args) < 2 {
+			lines = append(lines, of...)
+		} else if told := numbers(t); told != "" {
+			lines = append(lines, typeName(t)+" "+told)
+		}
 	}
 	slices.Sort(lines)
 	fmt.Println(strings.Join(slices.Compact(lines), "\n"))

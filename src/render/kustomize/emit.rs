@@ -36,7 +36,17 @@ const fn is_printable(c: char) -> bool {
     matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
 }
 
+/// Whether nothing in `text` means anything to YAML: so it is with most names.
+fn is_simple(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/')
+        && !text.ends_with(':')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:@".contains(&byte))
+}
+
 fn analyze(text: &str) -> Analysis {
+    if is_simple(text) {
+        return Analysis { plain: true, single_quoted: true, block: true, multiline: false };
+    }
     let (Some(first), Some(last)) = (text.chars().next(), text.chars().next_back()) else {
         return Analysis { plain: true, single_quoted: true, block: false, multiline: false };
     };
@@ -133,6 +143,12 @@ impl<'t> Emitter<'t> {
     }
 
     /// Writes text without line breaks as it is.
+    fn text(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.column += text.chars().count();
+    }
+
+    /// The same for text of ASCII characters.
     pub(super) fn indicator(&mut self, text: &str) {
         self.out.push_str(text);
         self.column += text.len();
@@ -229,17 +245,14 @@ impl<'t> Emitter<'t> {
     }
 
     fn plain(&mut self, text: &str, fold: Option<usize>) {
-        let mut after_space = false;
-        let mut rest = text.chars().peekable();
-        while let Some(c) = rest.next() {
-            if c == ' ' {
-                let foldable = !after_space && rest.peek() != Some(&' ');
-                self.space_or_fold(fold, foldable);
-                after_space = true;
-            } else {
-                self.put(c);
-                after_space = false;
+        let mut previous: Option<&str> = None;
+        for word in text.split(' ') {
+            if let Some(previous) = previous {
+                // Several spaces in a row stay together.
+                self.space_or_fold(fold, !previous.is_empty() && !word.is_empty());
             }
+            self.text(word);
+            previous = Some(word);
         }
     }
 
@@ -341,8 +354,7 @@ impl<'t> Emitter<'t> {
             let content = line.trim_end_matches(is_break);
             if !content.is_empty() {
                 self.line(indent);
-                self.out.push_str(content);
-                self.column += content.chars().count();
+                self.text(content);
             }
             if content.len() < line.len() {
                 self.out.push_str(line.get(content.len()..).unwrap_or_default());

@@ -1,5 +1,7 @@
 //! Fields of resources that a transformation is for: which kinds, which path, whether it is made where it is missing.
 
+use std::borrow::Cow;
+
 use super::decode::settings;
 use super::error::KustomizeError;
 use super::read_scalar::made_style;
@@ -37,6 +39,12 @@ impl FieldSpec {
     /// Whether it is for resources of this kind.
     pub fn is_for(&self, gvk: Gvk<'_>) -> bool {
         gvk.is_selected_by(self.gvk())
+    }
+
+    /// Whether it is for this resource.
+    fn is_for_resource(&self, resource: &Resource) -> bool {
+        let any_version = self.group.is_empty() && self.version.is_empty();
+        (self.kind.is_empty() || self.kind == resource.kind()) && (any_version || self.is_for(resource.gvk()))
     }
 }
 
@@ -79,36 +87,57 @@ pub fn visit(
     missing: Missing,
     visit: Visit<'_>,
 ) -> Result<(), KustomizeError> {
-    if !spec.is_for(resource.gvk()) {
+    if !spec.is_for_resource(resource) {
         return Ok(());
     }
-    let path = split_path(&spec.path);
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let missing = if spec.create { missing } else { Missing::Skip };
-    walk(&mut resource.value, &path, missing, visit)
-        .map_err(|reason| KustomizeError::new(format!("{}: field `{}`: {reason}", resource.describe(), spec.path)))
+    visit_path(resource, &spec.path, missing, visit)
 }
 
-/// Splits a path at `/`, except where that is written `\/`.
-pub(super) fn split_path(path: &str) -> Vec<String> {
-    let mut parts: Vec<String> = Vec::new();
-    let relative = path.strip_prefix('/').unwrap_or(path);
-    for part in relative.split('/') {
-        match parts.last_mut() {
-            Some(last) if last.ends_with('\\') => {
-                last.pop();
-                last.push('/');
-                last.push_str(part);
-            }
-            _ => parts.push(part.to_owned()),
-        }
+/// Calls `visit` with each value at `path`, which is as that of a [`FieldSpec`].
+pub(super) fn visit_path(
+    resource: &mut Resource,
+    path: &str,
+    missing: Missing,
+    visit: Visit<'_>,
+) -> Result<(), KustomizeError> {
+    walk(&mut resource.value, Some(relative(path)), missing, visit)
+        .map_err(|reason| KustomizeError::new(format!("{}: field `{path}`: {reason}", resource.describe())))
+}
+
+fn relative(path: &str) -> &str {
+    path.strip_prefix('/').unwrap_or(path)
+}
+
+/// Splits a path at each `/`, except where that is written `\/`.
+pub(super) fn split_path(path: &str) -> Vec<Cow<'_, str>> {
+    let mut rest = Some(relative(path));
+    let part = || {
+        let (part, behind) = split_first(rest?);
+        rest = behind;
+        Some(part)
+    };
+    std::iter::from_fn(part).collect()
+}
+
+/// The first part of a path, and the others.
+fn split_first(path: &str) -> (Cow<'_, str>, Option<&str>) {
+    let (first, mut rest) = path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let mut first = Cow::Borrowed(first);
+    while let Some(behind) = rest.filter(|_| first.ends_with('\\')) {
+        let (more, others) = behind.split_once('/').map_or((behind, None), |(more, others)| (more, Some(others)));
+        let name = first.to_mut();
+        name.pop();
+        name.push('/');
+        name.push_str(more);
+        rest = others;
     }
-    parts
+    (first, rest)
 }
 
-/// Walks down `path`, through all items of the lists on the way.
-fn walk(value: &mut Value, path: &[&str], missing: Missing, visit: Visit<'_>) -> Result<(), String> {
-    let Some((name, rest)) = path.split_first() else {
+/// Walks down `path`, through all items of the lists on the way. `None` if it is at its end.
+fn walk(value: &mut Value, path: Option<&str>, missing: Missing, visit: Visit<'_>) -> Result<(), String> {
+    let Some((name, rest)) = path.map(split_first) else {
         return visit(value);
     };
     match value {
@@ -116,11 +145,11 @@ fn walk(value: &mut Value, path: &[&str], missing: Missing, visit: Visit<'_>) ->
         Value::Seq(items) => items.iter_mut().try_for_each(|item| walk(item, path, missing, visit)),
         Value::Map(map) => {
             let list = name.strip_suffix("[]");
-            let name = list.unwrap_or(name);
+            let name = list.unwrap_or(&name);
             if name.is_empty() {
                 return Err("a name in the path is empty".to_owned());
             }
-            let make = || match (missing, rest.is_empty()) {
+            let make = || match (missing, rest.is_none()) {
                 (Missing::Scalar, true) => Value::Plain(Plain::empty()),
                 _ => Value::Map(Map::new()),
             };
@@ -130,7 +159,7 @@ fn walk(value: &mut Value, path: &[&str], missing: Missing, visit: Visit<'_>) ->
             if field.is_null() {
                 if list.is_some() {
                     *field = Value::Seq(Vec::new());
-                } else if create && !(missing == Missing::Scalar && rest.is_empty()) {
+                } else if create && !(missing == Missing::Scalar && rest.is_none()) {
                     *field = Value::Map(Map::new());
                 }
             }

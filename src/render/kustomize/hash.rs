@@ -12,7 +12,12 @@ pub(super) fn content_hash(resource: &Resource) -> Result<String, String> {
     let (fields, optional): (&[&str], _) = match resource.kind() {
         "ConfigMap" => (&["data"], "binaryData"),
         "Secret" => (&["type", "data"], "stringData"),
-        kind => return Err(format!("only the content of ConfigMaps and Secrets can be hashed, not that of a {kind}")),
+        kind => {
+            return Err(format!(
+                "only ConfigMaps and Secrets get a hash, not a {kind}; leave its kind as it was generated, or generate \
+                 it with `disableNameSuffixHash`"
+            ));
+        }
     };
     let mut content = Map::new();
     content.insert("kind", Value::str(resource.kind()));

@@ -5,6 +5,7 @@ use regex::Regex;
 use super::error::KustomizeError;
 use super::field_spec::{FieldSpec, Missing, set_plain, visit};
 use super::kustomization::Image;
+use super::pattern::{is_simple, strip_simple};
 use super::resource::Resources;
 use super::value::Value;
 
@@ -107,9 +108,9 @@ pub(super) fn split(image: &str) -> (&str, &str, &str) {
 
 /// Which images a name is for. Kustomize takes the name for a regular expression.
 enum Matcher<'n> {
-    /// It is for this one.
-    Literal(&'n str),
-    /// The name has characters that mean something in a regular expression.
+    /// The name [`is_simple`].
+    Simple(&'n str),
+    /// It has characters that mean something in a regular expression.
     Pattern(Regex),
     /// It can't be read as a regular expression, so it is for none.
     Nothing,
@@ -117,8 +118,8 @@ enum Matcher<'n> {
 
 impl<'n> Matcher<'n> {
     fn new(name: &'n str) -> Self {
-        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_/:@".contains(&byte)) {
-            return Self::Literal(name);
+        if is_simple(name) {
+            return Self::Simple(name);
         }
         let pattern =
             format!("^{name}(:[a-zA-Z0-9_.{{}}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{{}}-]*)?$");
@@ -127,7 +128,7 @@ impl<'n> Matcher<'n> {
 
     fn matches(&self, image: &str) -> bool {
         match self {
-            Self::Literal(name) => image.strip_prefix(name).is_some_and(is_tag_and_digest),
+            Self::Simple(name) => strip_simple(name, image).is_some_and(is_tag_and_digest),
             Self::Pattern(pattern) => pattern.is_match(image),
             Self::Nothing => false,
         }
@@ -166,6 +167,8 @@ mod tests {
             ("nginx", "nginx:a/b", false),
             ("nginx", "nginx@sha256", false),
             ("a.b/c", "axb/c:1", true),
+            ("a.b/c", "ab/c:1", false),
+            ("a.*c", "abbc:1", true),
             ("foo|bar", "foox", true),
             ("[", "[", false),
             ("", ":1", true),

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::error::KustomizeError;
 use super::kustomization::SortOptions;
-use super::resource::{Gvk, Id, Resources};
+use super::resource::{Gvk, Resource, Resources};
 
 /// Order of the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,8 +62,46 @@ pub fn sort(resources: &mut Resources, options: Option<&SortOptions>) -> Result<
             return Err(KustomizeError::new("`fifo` or `legacy` is needed").in_field("sortOptions.order"));
         }
     }
-    resources.list.sort_by(|a, b| compare(a.id(), a.namespace(), b.id(), b.namespace(), &first, &last));
+    resources.list.sort_by_cached_key(|resource| Key::new(resource, &first, &last));
     Ok(())
+}
+
+/// What orders a resource among others.
+#[derive(PartialEq, Eq)]
+struct Key {
+    rank: i64,
+    gvk: String,
+    name: String,
+    /// Whether it is called a namespace, of the core or of another group.
+    namespace: Option<bool>,
+}
+
+impl Key {
+    fn new(resource: &Resource, first: &[&str], last: &[&str]) -> Self {
+        let gvk = resource.gvk();
+        Self {
+            rank: rank(gvk.kind, first, last),
+            gvk: sort_text(gvk),
+            name: format!("{}|{}", or(resource.namespace(), "~X"), or(resource.name(), "~N")),
+            namespace: (gvk.kind == "Namespace").then_some(gvk.group.is_empty()),
+        }
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let gvks = self.gvk.cmp(&other.gvk);
+        // Namespaces of the core come before others of that name.
+        let core = matches!((self.namespace, other.namespace), (Some(a), Some(b)) if a || b);
+        let gvks = if core { gvks.reverse() } else { gvks };
+        self.rank.cmp(&other.rank).then(gvks).then_with(|| self.name.cmp(&other.name))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Rank of a kind: negative if it comes first, positive if it comes last. What is in both comes last, and the last of
@@ -80,25 +118,11 @@ fn rank(kind: &str, first: &[&str], last: &[&str]) -> i64 {
 
 /// What orders kinds of the same rank. What is missing is written so that it comes late.
 fn sort_text(gvk: Gvk<'_>) -> String {
-    fn or<'t>(text: &'t str, missing: &'t str) -> &'t str {
-        if text.is_empty() { missing } else { text }
-    }
     format!("{}_{}_{}", or(gvk.group, "~G"), or(gvk.version, "~V"), or(gvk.kind, "~K"))
 }
 
-fn compare(a: Id<'_>, namespace_a: &str, b: Id<'_>, namespace_b: &str, first: &[&str], last: &[&str]) -> Ordering {
-    if a.gvk != b.gvk {
-        let ranks = rank(a.gvk.kind, first, last).cmp(&rank(b.gvk.kind, first, last));
-        let texts = sort_text(a.gvk).cmp(&sort_text(b.gvk));
-        let core = a.gvk.group.is_empty() || b.gvk.group.is_empty();
-        let namespaces = a.gvk.kind == "Namespace" && b.gvk.kind == "Namespace" && core;
-        return ranks.then(if namespaces { texts.reverse() } else { texts });
-    }
-    let text = |id: Id<'_>, namespace: &str| {
-        let or = |text: &str, missing: &str| if text.is_empty() { missing.to_owned() } else { text.to_owned() };
-        format!("{}|{}", or(namespace, "~X"), or(id.name, "~N"))
-    };
-    text(a, namespace_a).cmp(&text(b, namespace_b))
+fn or<'t>(text: &'t str, missing: &'t str) -> &'t str {
+    if text.is_empty() { missing } else { text }
 }
 
 /// The order of kinds in the tables of fields.

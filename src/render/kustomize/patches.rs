@@ -65,21 +65,18 @@ pub(super) fn apply(
 
 /// Reads a patch of either kind.
 fn parse(builder: &mut Builder<'_, '_>, text: &str) -> Result<Parsed, KustomizeError> {
-    let strategic = builder.parse(text);
-    let json = JsonPatch::parse(text);
-    match (strategic, json) {
-        (Ok(patches), Ok(patch)) if !patches.is_empty() && !patch.is_empty() => {
-            Err(KustomizeError::new("it can be read as a strategic merge patch and as a JSON patch"))
+    // Nothing is both: the one is a mapping, the other a list.
+    let strategic = match builder.parse(text) {
+        Ok(patches) => return Ok(Parsed::Strategic(patches)),
+        Err(error) => error,
+    };
+    match JsonPatch::parse(text) {
+        Ok(patch) => Ok(Parsed::Json(patch)),
+        // Told apart by their looks, so that only the likelier mistake is named.
+        Err(json) if text.trim_start().starts_with(['[', '-']) && !text.trim_start().starts_with("---") => {
+            Err(KustomizeError::new(format!("the JSON patch can't be read: {json}")))
         }
-        (Ok(patches), _) => Ok(Parsed::Strategic(patches)),
-        (Err(_), Ok(patch)) => Ok(Parsed::Json(patch)),
-        (Err(strategic), Err(json)) => {
-            // Told apart by their looks, so that only the likelier mistake is named.
-            if text.trim_start().starts_with(['[', '-']) && !text.trim_start().starts_with("---") {
-                return Err(KustomizeError::new(format!("the JSON patch can't be read: {json}")));
-            }
-            Err(strategic)
-        }
+        Err(_) => Err(strategic),
     }
 }
 

@@ -23,11 +23,44 @@ pub(super) fn anywhere(pattern: &str) -> Result<Regex, String> {
         .map_err(|_| format!("`{pattern}` is no regular expression, or too large a one; correct it"))
 }
 
-/// Compiles a pattern that must match a text as a whole.
-pub(super) fn whole(pattern: &str) -> Result<Regex, String> {
-    // By itself first: parentheses that only match each other around it are a mistake.
-    anywhere(pattern)?;
-    anywhere(&format!("^(?:{pattern})$"))
+/// A pattern that must match a text as a whole.
+pub(super) enum Whole {
+    /// One that [`is_simple`].
+    Simple(String),
+    Regex(Regex),
+}
+
+impl Whole {
+    pub(super) fn new(pattern: &str) -> Result<Self, String> {
+        if is_simple(pattern) {
+            return Ok(Self::Simple(pattern.to_owned()));
+        }
+        // By itself first: parentheses that only match each other around it are a mistake.
+        anywhere(pattern)?;
+        anywhere(&format!("^(?:{pattern})$")).map(Self::Regex)
+    }
+
+    pub(super) fn is_match(&self, text: &str) -> bool {
+        match self {
+            Self::Simple(pattern) => strip_simple(pattern, text) == Some(""),
+            Self::Regex(regex) => regex.is_match(text),
+        }
+    }
+}
+
+/// Whether all characters of a pattern mean themselves, but for dots. That of most names does, and needs no compiling.
+pub(super) fn is_simple(pattern: &str) -> bool {
+    pattern.len() <= MAX_PATTERN
+        && pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_/:@.".contains(&byte))
+}
+
+/// What of `text` follows what a simple pattern matches at its start.
+pub(super) fn strip_simple<'t>(pattern: &str, text: &'t str) -> Option<&'t str> {
+    let mut rest = text.chars();
+    let mut pairs = pattern.chars().map(|wanted| (wanted, rest.next()));
+    let matches =
+        pairs.all(|(wanted, found)| found == Some(wanted) || wanted == '.' && !matches!(found, None | Some('\n')));
+    matches.then_some(rest.as_str())
 }
 
 /// A pattern in the notation of this language that means what it means in Go.
@@ -145,6 +178,10 @@ mod tests {
     fn patterns_mean_what_they_mean_in_go() {
         let cases = [
             (r"a.*", "abc", true),
+            ("a.c-d/", "aéc-d/", true),
+            ("a.c", "ac", false),
+            ("a.c", "a\nc", false),
+            ("a.c", "abcd", false),
             ("a", "ba", false),
             ("a|b", "b", true),
             ("a|b", "ab", false),
@@ -166,7 +203,7 @@ mod tests {
             ("a\\bb?", "a", true),
         ];
         for (pattern, text, expected) in cases {
-            assert_eq!(whole(pattern).unwrap().is_match(text), expected, "{pattern} {text}");
+            assert_eq!(Whole::new(pattern).unwrap().is_match(text), expected, "{pattern} {text}");
         }
         assert!(anywhere("b").unwrap().is_match("abc"));
     }
@@ -174,7 +211,7 @@ mod tests {
     #[test]
     fn what_go_refuses_is_an_error() {
         for pattern in ["(", "a)(b", "[a", "*", r"\C", r"a\", "(?x)a", "a{2,1}", "(?=a)"] {
-            assert!(whole(pattern).is_err(), "{pattern}");
+            assert!(Whole::new(pattern).is_err(), "{pattern}");
         }
     }
 }

@@ -172,7 +172,10 @@ impl<'i, 'b> Reader<'i, 'b> {
             matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}')
                 || matches!(c, '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')
         };
-        if let Some(at) = text.find(refused) {
+        // Most texts are of bytes that needn't be decoded to know.
+        let ordinary = text.bytes().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~'));
+        let found = if ordinary { None } else { text.find(refused) };
+        if let Some(at) = found {
             let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
             return Err(ReadError { line, reason: "control characters are not allowed".to_owned() });
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::config::{Config, NameReference};
 use super::error::KustomizeError;
-use super::field_spec::{FieldSpec, Missing, set_entry, set_plain, visit};
+use super::field_spec::{FieldSpec, Missing, set_entry, set_plain, visit_path};
 use super::resource::{Gvk, Previous, Resource, Resources};
 use super::value::Value;
 
@@ -87,9 +87,7 @@ pub fn update(resources: &mut Resources, config: &Config) -> Result<(), Kustomiz
             let role = role_of(resource, spec);
             let finder = Finder { search: &search, reference, role };
             // Which kinds it is for was asked of the original kind.
-            let spec =
-                FieldSpec { group: String::new(), version: String::new(), kind: String::new(), ..(*spec).clone() };
-            visit(resource, &spec, Missing::Skip, &mut |value| finder.update(value))?;
+            visit_path(resource, &spec.path, Missing::Skip, &mut |value| finder.update(value))?;
         }
     }
     Ok(())

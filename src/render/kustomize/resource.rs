@@ -323,7 +323,11 @@ impl Resources {
         let found = self.find(|other| other == id);
         let described = resource.describe();
         match (found.as_slice(), resource.behavior) {
-            ([], Behavior::Create) => self.append([resource]),
+            // Nothing is or was called so.
+            ([], Behavior::Create) => {
+                self.list.push(resource);
+                Ok(())
+            }
             ([], _) => Err(KustomizeError::new(format!(
                 "there is no {described} to merge with or replace; add it to `resources`, or leave out `behavior`"
             ))),

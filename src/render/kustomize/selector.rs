@@ -1,28 +1,26 @@
 //! Selects resources by patterns of their names and by labels and annotations.
 
-use regex::Regex;
-
 use super::error::KustomizeError;
 use super::kustomization::Selector;
 use super::label_selector::LabelSelector;
-use super::pattern;
+use super::pattern::Whole;
 use super::resource::{Gvk, Id, Resource};
 
 /// A selector that is ready to be used. What is `None` selects everything.
 pub(super) struct Matcher {
-    group: Option<Regex>,
-    version: Option<Regex>,
-    kind: Option<Regex>,
-    name: Option<Regex>,
-    namespace: Option<Regex>,
+    group: Option<Whole>,
+    version: Option<Whole>,
+    kind: Option<Whole>,
+    name: Option<Whole>,
+    namespace: Option<Whole>,
     labels: LabelSelector,
     annotations: LabelSelector,
 }
 
 impl Matcher {
     pub(super) fn new(selector: &Selector) -> Result<Self, KustomizeError> {
-        let regex = |field: &str, text: &str| {
-            let compiled = (!text.is_empty()).then(|| pattern::whole(text)).transpose();
+        let pattern = |field: &str, text: &str| {
+            let compiled = (!text.is_empty()).then(|| Whole::new(text)).transpose();
             compiled.map_err(|reason| KustomizeError::new(reason).in_field(field))
         };
         let labels = |field: &str, text: &str| {
@@ -31,11 +29,11 @@ impl Matcher {
             })
         };
         Ok(Self {
-            group: regex("group", &selector.group)?,
-            version: regex("version", &selector.version)?,
-            kind: regex("kind", &selector.kind)?,
-            name: regex("name", &selector.name)?,
-            namespace: regex("namespace", &selector.namespace)?,
+            group: pattern("group", &selector.group)?,
+            version: pattern("version", &selector.version)?,
+            kind: pattern("kind", &selector.kind)?,
+            name: pattern("name", &selector.name)?,
+            namespace: pattern("namespace", &selector.namespace)?,
             labels: labels("labelSelector", &selector.label_selector)?,
             annotations: labels("annotationSelector", &selector.annotation_selector)?,
         })
@@ -45,7 +43,7 @@ impl Matcher {
     /// namespace or the one that it is in now, each for itself.
     pub(super) fn selects(&self, resource: &Resource) -> bool {
         let (first, now) = (resource.original_id(), resource.id());
-        let either = |regex: &Option<Regex>, first: &str, now: &str| matches(regex, first) || matches(regex, now);
+        let either = |pattern: &Option<Whole>, first: &str, now: &str| matches(pattern, first) || matches(pattern, now);
         either(&self.namespace, first.namespace, now.namespace)
             && either(&self.name, first.name, now.name)
             && self.selects_gvk(resource.gvk())
@@ -70,6 +68,6 @@ impl Matcher {
     }
 }
 
-fn matches(regex: &Option<Regex>, text: &str) -> bool {
-    regex.as_ref().is_none_or(|regex| regex.is_match(text))
+fn matches(pattern: &Option<Whole>, text: &str) -> bool {
+    pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
 }

@@ -9,11 +9,13 @@ use super::request::Address;
 use super::resources::Resource;
 use super::status::Status;
 use super::store::Key;
+use crate::sim::kinds::value::{items, text};
 
 /// The group that may do anything.
 const MASTERS: &str = "system:masters";
 const AUTHENTICATED: &str = "system:authenticated";
-const RBAC: &str = "rbac.authorization.k8s.io";
+/// The group of roles and bindings.
+pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
 /// Paths that everybody may read, and those that everybody may who is known; `*` ends a prefix.
 const PUBLIC: [&str; 5] = ["/healthz", "/livez", "/readyz", "/version", "/version/"];
 const DISCOVERY: [&str; 8] = ["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", "/version", "/version/*"];
@@ -39,6 +41,31 @@ impl User {
     fn anonymous() -> Self {
         let groups = vec!["system:unauthenticated".to_owned()];
         Self { name: "system:anonymous".to_owned(), uid: String::new(), groups }
+    }
+}
+
+impl User {
+    /// Whether they may do anything.
+    pub(super) fn is_master(&self) -> bool {
+        self.groups.iter().any(|group| group == MASTERS)
+    }
+
+    /// Whether it is known who they are.
+    pub(super) fn is_known(&self) -> bool {
+        self.groups.iter().any(|group| group == AUTHENTICATED)
+    }
+
+    /// The subject of a binding that is them.
+    pub(super) fn subject<'b>(&self, binding: &'b Value) -> Option<&'b Value> {
+        items(binding, "subjects").iter().find(|subject| {
+            let (name, namespace) = (text(subject, "name"), text(subject, "namespace"));
+            match text(subject, "kind") {
+                "User" => name == self.name,
+                "Group" => self.groups.iter().any(|group| group == name),
+                "ServiceAccount" => format!("system:serviceaccount:{namespace}:{name}") == self.name,
+                _ => false,
+            }
+        })
     }
 }
 
@@ -129,11 +156,11 @@ impl ApiServer {
 
     /// Why somebody may do something; `None`: they may not.
     pub(super) fn allows(&self, user: &User, action: Action<'_>) -> Option<String> {
-        if user.groups.iter().any(|group| group == MASTERS) {
+        if user.is_master() {
             return Some(String::new());
         }
         if let Action::Path { verb: "get" | "head", path } = action {
-            let known = user.groups.iter().any(|group| group == AUTHENTICATED);
+            let known = user.is_known();
             let fits = |pattern: &str| path_matches(pattern, path);
             if PUBLIC.iter().any(|pattern| fits(pattern)) || (known && DISCOVERY.iter().any(|pattern| fits(pattern))) {
                 return Some(String::new());
@@ -143,7 +170,7 @@ impl ApiServer {
         if let Action::Resource { verb: "create", group, resource, .. } = action
             && ["authentication.k8s.io", "authorization.k8s.io"].contains(&group)
             && resource.starts_with("selfsubject")
-            && user.groups.iter().any(|group| group == AUTHENTICATED)
+            && user.is_known()
         {
             return Some(String::new());
         }
@@ -156,40 +183,24 @@ impl ApiServer {
         bindings.iter().find_map(|(key, binding)| self.binding_allows(user, action, key, binding))
     }
 
-    fn bindings(&self, plural: &str, namespace: Option<&str>) -> Vec<(Key, Value)> {
+    pub(super) fn bindings(&self, plural: &str, namespace: Option<&str>) -> Vec<(Key, Value)> {
         let listed = self.store.list(&format!("{plural}.{RBAC}"), namespace, None, None).unwrap_or_default();
         listed.into_iter().map(|(key, stored)| (key.clone(), stored.value())).collect()
     }
 
     fn binding_allows(&self, user: &User, action: Action<'_>, key: &Key, binding: &Value) -> Option<String> {
-        let subjects = binding.get("subjects").and_then(Value::as_array)?;
-        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let subject = subjects.iter().find(|subject| {
-            let (kind, name, namespace) = (text(subject, "kind"), text(subject, "name"), text(subject, "namespace"));
-            match kind.as_str() {
-                "User" => name == user.name,
-                "Group" => user.groups.contains(&name),
-                "ServiceAccount" => format!("system:serviceaccount:{namespace}:{name}") == user.name,
-                _ => false,
-            }
-        })?;
-        let reference = binding.get("roleRef")?;
-        let (kind, role) = (text(reference, "kind"), text(reference, "name"));
-        let (table, place) = match kind.as_str() {
-            "ClusterRole" => ("clusterroles", Key::new(None, &role)),
-            _ => ("roles", Key::new(key.namespace(), &role)),
-        };
-        let stored = self.store.get(&format!("{table}.{RBAC}"), &place)?;
-        let rules = stored.value().get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
+        let subject = user.subject(binding)?;
+        let (kind, role) = (text(binding, "roleRef.kind"), text(binding, "roleRef.name"));
+        let rules = self.role(kind, role, key.namespace().unwrap_or_default())?;
         rules.iter().any(|rule| rule_allows(rule, action)).then(|| {
             let (binding_kind, told) = match key.namespace() {
                 Some(namespace) => ("RoleBinding", format!("{}/{namespace}", key.name())),
                 None => ("ClusterRoleBinding", key.name().to_owned()),
             };
             let (to, name) = (text(subject, "kind"), text(subject, "name"));
-            let name = match subject.get("namespace").and_then(Value::as_str) {
-                Some(namespace) => format!("{name}/{namespace}"),
-                None => name,
+            let name = match text(subject, "namespace") {
+                "" => name.to_owned(),
+                namespace => format!("{name}/{namespace}"),
             };
             format!("RBAC: allowed by {binding_kind} {told:?} of {kind} {role:?} to {to} {name:?}")
         })

@@ -22,11 +22,9 @@ pub(super) fn check_kind(
         let version = sent.rsplit('/').next().unwrap_or_default();
         let (kind, wanted) = (kind.unwrap_or(&resource.kind), &resource.kind);
         let why = if is_known(sent, kind) {
-            let package = resource.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
-            format!("converting ({version}.{kind}) to ({package}.{wanted}): unknown conversion")
+            format!("converting ({version}.{kind}) to ({}): unknown conversion", resource.go_type(false))
         } else {
-            // Where the server's sources keep the list of kinds.
-            format!("no kind {kind:?} is registered for version {sent:?} in scheme \"pkg/runtime/scheme.go:111\"")
+            unregistered(kind, sent)
         };
         return Err(Status::bad_request(format!(
             "{kind} in version {version:?} cannot be handled as a {wanted}: {why}"
@@ -37,6 +35,12 @@ pub(super) fn check_kind(
         members.insert("kind".to_owned(), resource.kind.as_str().into());
     }
     Ok(())
+}
+
+/// What is said of a kind that there isn't.
+pub(super) fn unregistered(kind: &str, version: &str) -> String {
+    // Where the server's sources keep the list of kinds.
+    format!("no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"")
 }
 
 /// The name of what was sent is that of the path.
@@ -53,20 +57,37 @@ pub(super) fn check_name(object: &Value, name: &str) -> Result<(), Status> {
     }
 }
 
+/// A uid that was sent must be that of the object, as the store tells it.
+pub(super) fn check_uid(call: &Call<'_>, name: &str, sent: &str, there: &str) -> Result<(), Status> {
+    if sent.is_empty() || sent == there {
+        return Ok(());
+    }
+    let Resource { group, plural, .. } = &*call.resource;
+    let folder = match (group.as_str(), plural.as_str()) {
+        ("", "services") => "services/specs".to_owned(),
+        ("", "endpoints") => "services/endpoints".to_owned(),
+        ("", "nodes") => "minions".to_owned(),
+        ("", "replicationcontrollers") => "controllers".to_owned(),
+        ("networking.k8s.io", "ingresses") => "ingress".to_owned(),
+        (group, plural) if call.resource.custom || group == "apiextensions.k8s.io" => format!("{group}/{plural}"),
+        (_, plural) => plural.to_owned(),
+    };
+    let key = Key::new(call.address.namespace, name);
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{folder}/{}, ResourceVersion: 0, AdditionalErrorMsg: \
+         Precondition failed: UID in precondition: {sent}, UID in object meta: {there}",
+        key.text()
+    );
+    Err(Status::conflict(&call.resource, name, &why))
+}
+
 /// A revision or a uid that was sent must be those of the object.
 /// A patch tells a wrong uid as a change of what is immutable.
 pub(super) fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value, is_put: bool) -> Result<(), Status> {
     let name = meta::text(old, "name");
     let (sent, there) = (meta::text(new, "uid"), meta::text(old, "uid"));
-    if is_put && !sent.is_empty() && sent != there {
-        let key = Key::new(call.address.namespace, name);
-        let group = if call.resource.group.is_empty() { String::new() } else { format!("{}/", call.resource.group) };
-        let place = format!("/registry/{group}{}/{}", call.resource.plural, key.text());
-        let why = format!(
-            "StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
-             failed: UID in precondition: {sent}, UID in object meta: {there}"
-        );
-        return Err(Status::conflict(&call.resource, name, &why));
+    if is_put {
+        check_uid(call, name, sent, there)?;
     }
     let sent = meta::text(new, "resourceVersion");
     if sent.is_empty() || sent == "0" {
@@ -74,7 +95,8 @@ pub(super) fn check_preconditions(call: &Call<'_>, old: &Value, new: &Value, is_
             return Ok(());
         }
         let error = FieldError::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-        return Err(Status::invalid(&call.resource.group, &call.resource.kind, name, &[error]));
+        // Here the plural stands where other refusals have the kind.
+        return Err(Status::invalid(&call.resource.group, &call.resource.plural, name, &[error]));
     }
     if sent.parse::<u64>().is_err() {
         return Err(Status::internal(format!("strconv.ParseUint: parsing {sent:?}: invalid syntax")));

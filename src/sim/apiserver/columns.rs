@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 pub use self::age::{ago, duration};
 use self::printer::Path;
 pub use self::printer::of_definition;
+use super::definitions::DEFINITIONS;
 use super::resources::Resource;
 use crate::sim::kinds::value::text;
 
@@ -126,6 +127,12 @@ pub fn of(resource: &Resource) -> Vec<Column> {
     let qualified = resource.qualified();
     let told = |column: &BuiltIn| Column { description: descriptions::of(&qualified, column.name), ..(*column).into() };
     columns(&qualified).iter().map(told).collect()
+}
+
+/// Whether a table without rows has none at all, not an empty list of them.
+pub fn has_no_empty_list(resource: &Resource) -> bool {
+    let name = resource.qualified();
+    !resource.custom && (std::ptr::eq(columns(&name), PLAIN) || name == DEFINITIONS)
 }
 
 fn columns(resource: &str) -> &'static [BuiltIn] {

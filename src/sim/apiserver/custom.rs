@@ -8,6 +8,7 @@ use super::resources::split_group;
 use super::status::{FieldError, Status};
 use super::{ApiServer, Call};
 use crate::sim::kinds::{Generation, Kind};
+use crate::sim::managed::{Versioned, Versions};
 use crate::sim::schema::{Schema, Structural};
 
 /// The rules of custom resources whose status is no part of its own.
@@ -99,6 +100,19 @@ impl Version {
                 _ => {}
             }
         }
+    }
+}
+
+/// Versions of custom resources have the same members: only the version is another one.
+impl Versions for ApiServer {
+    fn convert(&self, object: &Value, api_version: &str) -> Option<Versioned> {
+        let (group, version) = split_group(api_version);
+        let kind = object.get("kind")?.as_str()?;
+        let resource = self.resources.by_kind(group, version, kind)?;
+        let custom = self.custom.get(&(group.to_owned(), version.to_owned(), resource.plural.clone()))?;
+        let mut object = object.clone();
+        object.as_object_mut()?.insert("apiVersion".to_owned(), api_version.into());
+        Some(Versioned { object, schema: custom.schema.clone() })
     }
 }
 

@@ -6,13 +6,16 @@ use std::fmt;
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::request::FieldValidation;
 use super::resources::Resource;
 use super::status::Status;
-use crate::sim::schema::{Format, FormatError, Scalar, Schema, Schemas, Type, check_formats, normalize};
+use crate::sim::schema::{
+    Format, FormatError, Scalar, Schema, Schemas, Type, check_formats, from_protobuf, normalize, time_error,
+};
 
 /// Largest body, in bytes, as the real server has it.
 pub const MAX_BODY: usize = 3_145_728;
@@ -42,27 +45,87 @@ impl Decoded {
     }
 }
 
-/// The body as JSON; YAML is turned into it.
-pub fn json_body(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, Status> {
+/// A body as JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// The JSON.
+    pub json: Vec<u8>,
+    /// What was wrong with the YAML that it was: the key that is there twice.
+    pub problem: Option<String>,
+}
+
+/// The body of a request for an object of a resource; YAML is turned into JSON.
+pub fn body(headers: &HeaderMap, body: &[u8], resource: &Resource) -> Result<Body, Status> {
+    match json_body(headers, body)? {
+        Some(json) => Ok(Body { json, problem: None }),
+        None => {
+            let value = yaml(body).map_err(|why| unknown(resource, &why, body))?;
+            // A JSON value can always be written.
+            Ok(Body { json: serde_json::to_vec(&value).unwrap_or_default(), problem: repeated_key(body) })
+        }
+    }
+}
+
+/// The body as JSON; `None`: it is YAML.
+fn json_body(headers: &HeaderMap, body: &[u8]) -> Result<Option<Vec<u8>>, Status> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
     match content_type.split(';').next().unwrap_or_default().trim() {
-        "" | "application/json" => Ok(body.to_vec()),
-        "application/yaml" => yaml_to_json(body),
+        "" | "application/json" => Ok(Some(body.to_vec())),
+        "application/yaml" => Ok(None),
+        "application/vnd.kubernetes.protobuf" => {
+            let value = from_protobuf(body).map_err(Status::bad_request)?;
+            // A JSON value can always be written.
+            Ok(Some(serde_json::to_vec(&value).unwrap_or_default()))
+        }
         _ => Err(Status::unsupported_media_type(UNKNOWN_FORMAT)),
     }
 }
 
-/// YAML as JSON text.
-pub fn yaml_to_json(body: &[u8]) -> Result<Vec<u8>, Status> {
-    let text = std::str::from_utf8(body).map_err(|error| Status::bad_request(error.to_string()))?;
+/// The options that a body holds.
+pub fn options(headers: &HeaderMap, body: &[u8], schema: Option<&Schema>, kind: &str) -> Result<Value, Status> {
+    let json = match json_body(headers, body)? {
+        Some(json) => json,
+        None => serde_json::to_vec(&yaml(body).map_err(Status::bad_request)?).unwrap_or_default(),
+    };
+    typed(&json, schema, kind).map_err(Status::bad_request)
+}
+
+/// Reads YAML. Of a key that is there twice the last one counts.
+pub fn yaml(body: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
+    if text.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    yaml_with(text, serde_saphyr::DuplicateKeyPolicy::LastWins).map_err(|error| {
+        let line = error.location().map_or(1, |location| location.line());
+        let why = error.to_string();
+        let why = match why.split(" at line ").next().unwrap_or_default() {
+            // The words of the library that the server reads YAML with.
+            "unclosed bracket '['" => "did not find expected ',' or ']'",
+            "unclosed bracket '{'" => "did not find expected ',' or '}'",
+            other => other,
+        };
+        format!("yaml: line {line}: {why}")
+    })
+}
+
+fn yaml_with(text: &str, policy: serde_saphyr::DuplicateKeyPolicy) -> Result<Value, serde_saphyr::Error> {
     let mut options = serde_saphyr::Options::default();
-    // Of a key that is there twice the last one counts.
-    options.duplicate_keys = serde_saphyr::DuplicateKeyPolicy::LastWins;
+    options.duplicate_keys = policy;
     options.with_snippet = false;
-    let value: Value = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| Status::bad_request(format!("error encoding patch: {error}")))?;
-    // A JSON value can always be written.
-    Ok(serde_json::to_vec(&value).unwrap_or_default())
+    serde_saphyr::from_str_with_options(text, options)
+}
+
+/// The first key that is there twice, as the server tells it.
+fn repeated_key(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    let error = yaml_with(text, serde_saphyr::DuplicateKeyPolicy::Error).err()?;
+    let line = error.location()?.line();
+    let key = match &error {
+        serde_saphyr::Error::DuplicateMappingKey { key, .. } => key.clone()?,
+        _ => return None,
+    };
+    Some(format!("yaml: unmarshal errors:\n  line {line}: key {key:?} already set in map"))
 }
 
 /// Reads an object of a resource. `schema` is `None` where nothing is known of its type.
@@ -71,32 +134,69 @@ pub fn object(body: &[u8], resource: &Resource, schema: Option<&Schema>) -> Resu
         return Err(Status::too_large(format!("Request entity too large: limit is {MAX_BODY}")));
     }
     let problems = RefCell::new(Vec::new());
-    let path = String::new();
-    let root = schema.map(Schema::root);
-    let node = Node { of: root, path: &path, prefix: "", inside: &resource.kind, problems: &problems };
+    let mut object = read(body, schema, &resource.kind, &problems).map_err(|mistake| match mistake {
+        Mistake::Kindless(why) => unrecognized(resource, &why, body),
+        Mistake::Type(why) => unfit(resource, &why),
+    })?;
+    if let Some(schema) = schema {
+        check_formats(schema.root(), &object).map_err(|error| unfit(resource, &misformed(&error)))?;
+        normalize(schema.root(), &mut object);
+    }
+    Ok(Decoded { object, problems: problems.into_inner() })
+}
+
+/// Reads what is no object of a resource, by its type. The error is the server's sentence.
+fn typed(body: &[u8], schema: Option<&Schema>, kind: &str) -> Result<Value, String> {
+    read(body, schema, kind, &RefCell::new(Vec::new())).map_err(|mistake| match mistake {
+        Mistake::Kindless(why) => format!("couldn't get version/kind; json parse error: {why}"),
+        Mistake::Type(why) => why,
+    })
+}
+
+/// Version and kind that JSON says it is of; `None`: it does not say.
+pub fn kind(body: &[u8]) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Meta {
+        api_version: String,
+        kind: String,
+    }
+    let meta: Meta = serde_json::from_slice(body).ok()?;
+    Some((meta.api_version, meta.kind))
+}
+
+/// Why JSON is not read.
+enum Mistake {
+    /// Its kind can't be found out.
+    Kindless(String),
+    /// It does not fit its type.
+    Type(String),
+}
+
+fn read(body: &[u8], schema: Option<&Schema>, kind: &str, problems: &RefCell<Vec<String>>) -> Result<Value, Mistake> {
+    /// What the server looks for first, as Go writes its type.
+    const META: &str =
+        r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+    if body.trim_ascii_start().first() != Some(&b'{')
+        && let Ok(value) = serde_json::from_slice::<Value>(body)
+    {
+        return match value {
+            Value::Null => Ok(Value::Object(Map::new())),
+            other => {
+                Err(Mistake::Kindless(format!("json: cannot unmarshal {} into Go value of type {META}", noun(&other))))
+            }
+        };
+    }
+    let node = Node { of: schema.map(Schema::root), path: "", prefix: "", inside: kind, problems };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let read = node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    match read {
-        Ok(Value::Object(members)) => {
-            let mut object = Value::Object(members);
-            if let Some(schema) = schema {
-                check_formats(schema.root(), &object).map_err(|error| unfit(resource, &misformed(&error)))?;
-                normalize(schema.root(), &mut object);
-            }
-            Ok(Decoded { object, problems: problems.into_inner() })
+    read.map_err(|error| match error.to_string().strip_prefix("json: ") {
+        Some(mistake) => {
+            // Where it stood is no part of the server's sentence.
+            Mistake::Type(format!("json: {}", mistake.split(" at line ").next().unwrap_or_default()))
         }
-        Ok(other) => {
-            Err(unrecognized(resource, &format!("json: cannot unmarshal {} into Go value", noun(&other)), body))
-        }
-        Err(error) => match error.to_string().strip_prefix("json: ") {
-            Some(mistake) => {
-                // Where it stood is no part of the server's sentence.
-                let mistake = mistake.split(" at line ").next().unwrap_or_default();
-                Err(unfit(resource, &format!("json: {mistake}")))
-            }
-            None => Err(unrecognized(resource, &syntax(&error), body)),
-        },
-    }
+        None => Mistake::Kindless(syntax(&error)),
+    })
 }
 
 /// What Go says of a value that is not of its format.
@@ -108,9 +208,12 @@ pub fn misformed(error: &FormatError) -> String {
         }
         Format::Bytes => {
             let good = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-            format!("illegal base64 data at input byte {}", value.chars().take_while(good).count())
+            let length = value.chars().take_while(good).count();
+            // What ends too early is told by where its last four letters begin.
+            let at = if length == value.len() { length / 4 * 4 } else { length };
+            format!("illegal base64 data at input byte {at}")
         }
-        _ => format!("parsing time {value:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {value:?} as \"2006\""),
+        format => time_error(value, format == Format::MicroTime).unwrap_or_default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::checks;
 use super::decode;
 use super::definitions::{self, DEFINITIONS};
 use super::list::{self, Selection};
@@ -10,8 +11,9 @@ use super::meta;
 use super::reply::Reply;
 use super::status::{FieldError, Status};
 use super::store::{Key, Stored};
-use super::write::{full, now_text, strip};
+use super::write::{full, now_text, strip, warned};
 use super::{Answer, ApiServer, Call, Request};
+use crate::sim::schema::Schemas;
 
 /// The finalizer under which dependents are deleted first.
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
@@ -19,6 +21,26 @@ pub(super) const FOREGROUND: &str = "foregroundDeletion";
 pub(super) const ORPHAN: &str = "orphan";
 /// Seconds that a Pod has to end, unless it says otherwise.
 const POD_GRACE: i64 = 30;
+
+/// Kind of the options.
+const KIND: &str = "DeleteOptions";
+/// Namespaces that stay.
+const LASTING: [&str; 3] = ["default", "kube-public", "kube-system"];
+/// Resources whose last state is what a delete is answered with.
+const TOLD_WHOLE: [&str; 12] = [
+    "pods",
+    "podtemplates",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "resourcequotas",
+    "serviceaccounts",
+    "services",
+    "csidrivers.storage.k8s.io",
+    "csinodes.storage.k8s.io",
+    "storageclasses.storage.k8s.io",
+    "volumeattachments.storage.k8s.io",
+    "volumeattributesclasses.storage.k8s.io",
+];
 
 /// What becomes of dependents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,38 +61,73 @@ struct Options {
 }
 
 impl Options {
+    /// Reads the body, or the query if there is none.
     fn of(call: &Call<'_>, request: &Request) -> Result<Self, Status> {
-        let kind = "DeleteOptions";
-        let mut options = Self { dry_run: call.query.dry_run(kind)?, ..Self::default() };
-        options.grace = call.query.number("gracePeriodSeconds")?;
-        let mut propagation = call.query.get("propagationPolicy").map(str::to_owned);
-        if !request.body().is_empty() {
-            let body = decode::json_body(request.headers(), request.body())?;
-            let body: Value = serde_json::from_slice(&body).map_err(|error| Status::bad_request(error.to_string()))?;
-            let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-            options.dry_run |= body.get("dryRun").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-            options.grace = options.grace.or_else(|| body.get("gracePeriodSeconds").and_then(Value::as_i64));
-            options.uid = text("/preconditions/uid");
-            options.revision = text("/preconditions/resourceVersion");
-            propagation = propagation.or_else(|| text("/propagationPolicy"));
-            if body.get("orphanDependents") == Some(&true.into()) {
-                options.propagation = Some(Propagation::Orphan);
-            }
+        let body = match request.body().is_empty() {
+            true => from_query(call)?,
+            false => from_body(request)?,
+        };
+        let text = |path: &str| body.pointer(path).and_then(Value::as_str).map(str::to_owned);
+        let orphan = body.get("orphanDependents").and_then(Value::as_bool);
+        let policy = text("/propagationPolicy");
+        let mut errors = Vec::new();
+        if let (Some(_), Some(policy)) = (orphan, &policy) {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            errors.push(FieldError::invalid("propagationPolicy", &policy.as_str().into(), detail));
         }
-        options.propagation = match propagation.as_deref() {
-            None => options.propagation,
+        let propagation = match policy.as_deref() {
+            None => orphan.map(|orphan| if orphan { Propagation::Orphan } else { Propagation::Background }),
             Some("Background") => Some(Propagation::Background),
             Some("Foreground") => Some(Propagation::Foreground),
             Some("Orphan") => Some(Propagation::Orphan),
             Some(other) => {
                 let known = ["Foreground", "Background", "Orphan", "nil"];
-                let error = FieldError::not_supported("propagationPolicy", &other.into(), &known);
-                return Err(Status::invalid_options(kind, &[error]));
+                errors.push(FieldError::not_supported("propagationPolicy", &other.into(), &known));
+                None
             }
         };
-        // A negative grace is the shortest that there is.
-        options.grace = options.grace.map(|grace| if grace < 0 { 1 } else { grace });
-        Ok(options)
+        let dry_run = body.get("dryRun").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if dry_run.iter().any(|value| value != "All") {
+            errors.push(FieldError::not_supported("dryRun", &dry_run.into(), &["All"]));
+        }
+        if !errors.is_empty() {
+            return Err(Status::invalid_options("DeleteOptions", &errors));
+        }
+        let grace = body.get("gracePeriodSeconds").and_then(Value::as_i64);
+        Ok(Self {
+            dry_run: !dry_run.is_empty(),
+            // A negative grace is the shortest that there is.
+            grace: grace.map(|grace| if grace < 0 { 1 } else { grace }),
+            propagation,
+            uid: text("/preconditions/uid"),
+            revision: text("/preconditions/resourceVersion"),
+        })
+    }
+}
+
+/// The options of a query, as a body would have them.
+fn from_query(call: &Call<'_>) -> Result<Value, Status> {
+    let query = &call.query;
+    let flag = |name: &str| query.get(name).map(|_| query.flag(name));
+    Ok(json!({
+        "gracePeriodSeconds": query.number("gracePeriodSeconds")?,
+        "propagationPolicy": query.get("propagationPolicy"),
+        "orphanDependents": flag("orphanDependents"),
+        "dryRun": query.get("dryRun").map(|value| vec![value]),
+    }))
+}
+
+/// The options of a body, which may say that it is options of any group.
+fn from_body(request: &Request) -> Result<Value, Status> {
+    let schema = Schemas::builtin().named("meta.v1.DeleteOptions");
+    let options = decode::options(request.headers(), request.body(), schema.as_ref(), KIND)?;
+    let text = |name: &str| options.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    match text("kind") {
+        None | Some(KIND) => Ok(options),
+        Some(kind) => {
+            let version = text("apiVersion").unwrap_or("meta.k8s.io/v1");
+            Err(Status::bad_request(checks::unregistered(kind, version)))
+        }
     }
 }
 
@@ -78,11 +135,12 @@ impl ApiServer {
     pub(super) fn delete(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
         let options = Options::of(call, request)?;
         let key = call.key().ok_or_else(Status::method_not_allowed)?;
-        self.delete_object(call, &key, &options).map(Answer::Reply)
+        warned(warnings(call, &options), self.delete_object(call, &key, &options))
     }
 
     pub(super) fn delete_collection(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
         let options = Options::of(call, request)?;
+        let told = warnings(call, &options);
         let selection = Selection::new(&call.resource, &call.address, &call.query)?;
         let reply = list::list(&self.store, &call.resource, &selection, &call.query, call.form, call.now)?;
         let listed = self.store.list(&call.resource.qualified(), selection.namespace.as_deref(), None, None);
@@ -92,16 +150,20 @@ impl ApiServer {
         for key in keys {
             self.delete_object(call, &key, &options)?;
         }
-        Ok(Answer::Reply(reply))
+        warned(told, Ok(reply))
     }
 
     fn delete_object(&mut self, call: &Call<'_>, key: &Key, options: &Options) -> Result<Reply, Status> {
-        let stored = self.store.get(&call.resource.qualified(), key).cloned();
+        let table = call.resource.qualified();
+        if table == "namespaces" && LASTING.contains(&key.name()) {
+            return Err(Status::forbidden(&call.resource, key.name(), "this namespace may not be deleted"));
+        }
+        let stored = self.store.get(&table, key).cloned();
         let stored = stored.ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
         let old = full(&call.resource, &stored);
         check_preconditions(call, &old, options)?;
         let mut new = old.clone();
-        if call.resource.qualified() == "namespaces" {
+        if table == "namespaces" {
             if meta::get(&old, "deletionTimestamp").is_none() {
                 mark(&mut new, 0, call.now);
                 meta::edit(&mut new, |metadata| metadata.remove("deletionGracePeriodSeconds"));
@@ -112,32 +174,68 @@ impl ApiServer {
             return self.keep_marked(call, key, &old, new, options.dry_run);
         }
         set_finalizers(&mut new, options.propagation);
-        let grace = grace(&call.resource.qualified(), &old, options.grace);
-        let marked = meta::get(&old, "deletionTimestamp").is_some();
-        let is_definition = call.resource.qualified() == DEFINITIONS;
-        let waits = is_definition || !meta::finalizers(&new).is_empty() || (grace > 0 && !marked);
-        let shortened = !is_definition && marked && grace == 0 && meta::finalizers(&new).is_empty();
-        if waits && !shortened {
-            if !marked {
-                mark(&mut new, grace, call.now);
-                if is_definition {
-                    meta::edit(&mut new, |metadata| metadata.remove("deletionGracePeriodSeconds"));
-                    definitions::mark(&mut new, &now_text(call.now));
-                }
-                let generation = meta::generation(&old);
-                if generation > 0 && !is_definition {
-                    meta::set(&mut new, "generation", generation + 1);
-                }
+        if table == "pods" {
+            return self.delete_pod(call, key, &old, new, options);
+        }
+        let is_definition = table == DEFINITIONS;
+        if is_definition || !meta::finalizers(&new).is_empty() {
+            if meta::get(&old, "deletionTimestamp").is_none() {
+                mark(&mut new, 0, call.now);
+                count_mark(&mut new, is_definition, call.now);
             }
             return self.keep_marked(call, key, &old, new, options.dry_run);
         }
-        if !options.dry_run {
-            if call.resource.qualified() == "services" {
-                self.addresses.release(&old);
+        self.remove(call, key, new, options)
+    }
+
+    /// Pods have time to end, which may become less.
+    fn delete_pod(
+        &mut self,
+        call: &Call<'_>,
+        key: &Key,
+        old: &Value,
+        mut new: Value,
+        options: &Options,
+    ) -> Result<Reply, Status> {
+        let left = meta::get(old, "deletionGracePeriodSeconds").and_then(Value::as_i64);
+        let grace = match (meta::get(old, "deletionTimestamp").is_some(), left, options.grace) {
+            (false, ..) => {
+                let grace = grace(old, options.grace);
+                mark(&mut new, grace, call.now);
+                count_mark(&mut new, false, call.now);
+                grace
             }
-            self.store.remove(&call.resource.qualified(), key, strip(new), call.now);
+            (true, Some(left), Some(wanted)) if wanted < left => {
+                let ends = meta::text(old, "deletionTimestamp").parse().unwrap_or(call.now);
+                mark(&mut new, wanted - left, ends);
+                meta::set(&mut new, "deletionGracePeriodSeconds", wanted);
+                wanted
+            }
+            (true, ..) => return self.keep_marked(call, key, old, new, options.dry_run),
+        };
+        if grace > 0 || !meta::finalizers(&new).is_empty() {
+            return self.keep_marked(call, key, old, new, options.dry_run);
         }
-        Ok(Reply::json(200, &success(call, &old)))
+        self.remove(call, key, new, options)
+    }
+
+    /// Takes an object away that nothing holds.
+    fn remove(&mut self, call: &Call<'_>, key: &Key, object: Value, options: &Options) -> Result<Reply, Status> {
+        let table = call.resource.qualified();
+        let told = success(call, &object);
+        let last = strip(object);
+        let removed = if options.dry_run {
+            None
+        } else {
+            if table == "services" {
+                self.addresses.release(&last);
+            }
+            self.store.remove(&table, key, last.clone(), call.now)
+        };
+        if !TOLD_WHOLE.contains(&table.as_str()) {
+            return Ok(Reply::json(200, &told));
+        }
+        Ok(self.told(call, 200, &removed.unwrap_or_else(|| Stored::transient(&last).into())))
     }
 
     fn keep_marked(&mut self, call: &Call<'_>, key: &Key, old: &Value, new: Value, dry: bool) -> Result<Reply, Status> {
@@ -149,6 +247,14 @@ impl ApiServer {
     }
 }
 
+/// What is said of deletes that leave pods behind.
+fn warnings(call: &Call<'_>, options: &Options) -> Vec<String> {
+    let silent = call.resource.qualified() != "jobs.batch" || options.propagation.is_some();
+    let warning = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
+        them or set propagationPolicy=Orphan to suppress this warning";
+    if silent { Vec::new() } else { vec![warning.to_owned()] }
+}
+
 /// Writes into an object that it is being deleted.
 fn mark(object: &mut Value, grace: i64, now: Timestamp) {
     let at = now.checked_add(SignedDuration::from_secs(grace)).unwrap_or(now);
@@ -158,12 +264,25 @@ fn mark(object: &mut Value, grace: i64, now: Timestamp) {
     });
 }
 
+/// Counts that an object was marked, which changes what it should be.
+fn count_mark(object: &mut Value, is_definition: bool, now: Timestamp) {
+    if is_definition {
+        meta::edit(object, |metadata| metadata.remove("deletionGracePeriodSeconds"));
+        definitions::mark(object, &now_text(now));
+        return;
+    }
+    let generation = meta::generation(object);
+    if generation > 0 {
+        meta::set(object, "generation", generation + 1);
+    }
+}
+
 /// Only Pods that run somewhere have time to end.
-fn grace(resource: &str, object: &Value, wanted: Option<i64>) -> i64 {
-    let at = |pointer: &str| object.pointer(pointer);
+fn grace(pod: &Value, wanted: Option<i64>) -> i64 {
+    let at = |pointer: &str| pod.pointer(pointer);
     let ended = matches!(at("/status/phase").and_then(Value::as_str), Some("Failed" | "Succeeded"));
     let placed = at("/spec/nodeName").and_then(Value::as_str).is_some_and(|node| !node.is_empty());
-    if resource != "pods" || ended || !placed {
+    if ended || !placed {
         return 0;
     }
     let own = at("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);

@@ -1,7 +1,6 @@
 //! What the server says it serves: aggregated discovery (v2) and the older documents.
 
-use http::HeaderMap;
-use http::header::ACCEPT;
+use http::Method;
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 
@@ -10,44 +9,48 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::reply::Reply;
 use super::resources::{Resource, Resources, Subresource};
+use super::status::Status;
+use super::{Request, form};
 
 /// The type of aggregated discovery.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 /// The version that the model speaks for; the real server that it is compared with.
 const VERSION: (&str, &str, &str) = ("1", "37", "v1.37.2");
 
-/// Answers `/api`, `/apis` and what is below them; `None`: it is no such path, or there is no such group.
-pub fn answer(resources: &Resources, path: &str, headers: &HeaderMap) -> Option<Reply> {
+/// Answers `/api`, `/apis`, what is below them, and the paths of the server itself.
+///
+/// # Errors
+/// That there is no such version or method, or that the client takes nothing of what can be had.
+pub fn answer(resources: &Resources, path: &str, request: &Request) -> Result<Reply, Status> {
     let path = path.trim_end_matches('/');
-    match path {
-        "/api" | "/apis" => Some(match (accepts_aggregated(headers), path) {
-            (true, "/api") => aggregated(resources, |group| group.is_empty()),
-            (true, _) => aggregated(resources, |group| !group.is_empty()),
-            (false, "/api") => Reply::json(200, &versions()),
-            (false, _) => Reply::json(200, &groups(resources)),
-        }),
-        "/version" => Some(Reply::json(200, &version())),
-        "/livez" | "/readyz" | "/healthz" => Some(Reply::text(200, "ok")),
-        _ => {
-            let mut parts = path.strip_prefix("/apis/").into_iter().flat_map(|rest| rest.split('/'));
-            let document = match (path, parts.next(), parts.next(), parts.next()) {
-                ("/api/v1", ..) => resource_list(resources, "", "v1")?,
-                (_, Some(group), None, _) => group_document(resources, group, true)?,
-                (_, Some(group), Some(version), None) => resource_list(resources, group, version)?,
-                _ => return None,
-            };
-            Some(Reply::json(200, &document))
-        }
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    let document = match parts.as_slice() {
+        ["livez" | "readyz" | "healthz"] => return Ok(Reply::text(200, "ok")),
+        ["version"] => Some(version()),
+        ["api"] => Some(versions()),
+        ["apis"] => Some(groups(resources)),
+        ["api", version, ..] => resource_list(resources, "", version),
+        ["apis", group] => group_document(resources, group, true),
+        ["apis", group, version] => resource_list(resources, group, version),
+        _ => None,
+    };
+    let Some(document) = document else {
+        // Groups that are served answer for all that is below them.
+        let known = match parts.as_slice() {
+            ["api", ..] => true,
+            ["apis", group, _, ..] => resources.all().any(|known| known.group == *group && !known.custom),
+            _ => false,
+        };
+        return if known { Err(Status::no_resource()) } else { Ok(Reply::no_page()) };
+    };
+    let groups = matches!(parts.as_slice(), ["apis"] | ["apis", _]);
+    if !groups && request.method() != Method::GET {
+        return Err(Status::method_not_allowed());
     }
-}
-
-/// Whether a client takes the one document instead of one for each version.
-fn accepts_aggregated(headers: &HeaderMap) -> bool {
-    let ranges = headers.get_all(ACCEPT).iter().flat_map(|value| value.to_str().unwrap_or_default().split(','));
-    ranges.map(str::trim).any(|range| {
-        let has = |parameter: &str| range.split(';').any(|part| part.trim() == parameter);
-        range.starts_with("application/json")
-            && ["g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"].into_iter().all(has)
+    Ok(match (form::aggregated(request.headers(), path)?, parts.as_slice()) {
+        (true, ["api"]) => aggregated(resources, |group| group.is_empty()),
+        (true, _) => aggregated(resources, |group| !group.is_empty()),
+        (false, _) => Reply::json(200, &document),
     })
 }
 
@@ -125,6 +128,12 @@ fn legacy(resource: &Resource) -> Value {
 /// By which clients see that a kind is stored in another version: a digest of group, version and kind.
 fn storage_hash(resource: &Resource) -> String {
     let Resource { group, version, kind, .. } = resource;
+    // Two are stored in another form than they are served in.
+    let (group, version) = match group.as_str() {
+        "events.k8s.io" => ("", "v1"),
+        "apiextensions.k8s.io" => ("apiextensions.k8s.io", "v1beta1"),
+        group => (group, version.as_str()),
+    };
     let digest = digest(&SHA256, format!("{group}/{version}/{kind}").as_bytes());
     STANDARD.encode(digest.as_ref().get(..8).unwrap_or_default())
 }

@@ -12,50 +12,57 @@ use super::delete::{FOREGROUND, ORPHAN};
 use super::meta;
 use super::request::{Address, Query};
 use super::resources::Resource;
-use super::store::{Key, Place};
+use super::store::{Key, Moved, Place};
 use super::write::{now_text, strip};
 use super::{ApiServer, Request};
+use crate::sim::kinds::value::items;
 use crate::sim::managed;
+
+pub use crate::sim::controllers::Controllers;
 
 /// Who the controllers write as.
 const MANAGER: &str = "kube-controller-manager";
 /// Rounds of one change. Each does something, and what they do ends; the bound is for mistakes.
 const MAX_ROUNDS: usize = 10_000;
 
-/// Which of the server's own controllers run. Definitions are always followed: that is the API server itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Controllers {
-    /// Empties namespaces that are being deleted.
-    pub namespaces: bool,
-    /// Deletes what has lost its owner.
-    pub garbage: bool,
-}
-
 impl ApiServer {
     /// Does all that follows from what was just changed.
     pub(super) fn settle(&mut self, now: Timestamp) {
+        self.follow_changes(now);
+        self.hand_over(now);
+    }
+
+    fn follow_changes(&mut self, now: Timestamp) {
         for _ in 0..MAX_ROUNDS {
             let definitions = std::mem::take(&mut self.changed_definitions);
             let mut busy = false;
             for key in definitions {
                 busy |= self.follow_definition(&key, now);
             }
-            let deleting: Vec<Place> = self.store.deleting().cloned().collect();
-            for (table, key) in &deleting {
-                match table.as_str() {
-                    "namespaces" if self.controllers.namespaces => busy |= self.empty_namespace(key, now),
-                    DEFINITIONS => busy |= self.follow_definition(key, now),
-                    _ => {}
-                }
-            }
-            // Most writes concern no owner: then nothing is looked at.
-            if self.controllers.garbage && self.store.take_owners_moved() {
-                busy |= self.collect(&deleting, now);
+            busy |= self.follow_deletions(now);
+            let moved = self.store.take_moved();
+            if self.controllers.garbage && !moved.is_empty() {
+                busy |= self.collect(moved, now);
             }
             if !busy {
                 return;
             }
         }
+    }
+
+    /// Goes on with the namespaces and definitions that are being deleted.
+    fn follow_deletions(&mut self, now: Timestamp) -> bool {
+        let deleting = |table: &'static str| self.store.deleting(table).cloned().collect::<Vec<_>>();
+        let namespaces = if self.controllers.namespaces { deleting("namespaces") } else { Vec::new() };
+        let definitions = deleting(DEFINITIONS);
+        let mut busy = false;
+        for key in namespaces {
+            busy |= self.empty_namespace(&key, now);
+        }
+        for key in definitions {
+            busy |= self.follow_definition(&key, now);
+        }
+        busy
     }
 
     /// Deletes what is in a namespace that is being deleted, and lets it go when nothing is left.
@@ -74,17 +81,39 @@ impl ApiServer {
         if left {
             return self.tell_what_remains(key, now) || busy;
         }
-        let Some(stored) = self.store.get("namespaces", key) else { return busy };
-        let mut namespace = stored.value();
-        let finalizers = namespace.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut);
-        let held = finalizers.is_some_and(|finalizers| {
-            finalizers.retain(|name| name != "kubernetes");
-            !finalizers.is_empty()
-        });
-        if held || !meta::finalizers(&namespace).is_empty() {
-            return busy;
+        self.let_namespace_go(key, now) || busy
+    }
+
+    /// Takes off an empty namespace what held it for its content. Others may hold it still.
+    fn let_namespace_go(&mut self, key: &Key, now: Timestamp) -> bool {
+        let value = |server: &Self| server.store.get("namespaces", key).map(|stored| stored.value());
+        let Some(mut namespace) = value(self).filter(|namespace| !items(namespace, "spec.finalizers").is_empty())
+        else {
+            return false;
+        };
+        let held = !meta::finalizers(&namespace).is_empty();
+        if held && self.tell_what_remains(key, now) {
+            namespace = value(self).unwrap_or(namespace);
         }
-        self.store.remove("namespaces", key, namespace, now);
+        let own = Value::from("kubernetes");
+        let kept: Vec<Value> =
+            items(&namespace, "spec.finalizers").iter().filter(|name| **name != own).cloned().collect();
+        if kept.len() == items(&namespace, "spec.finalizers").len() {
+            return false;
+        }
+        let last = kept.is_empty();
+        if let Some(spec) = namespace.get_mut("spec").and_then(Value::as_object_mut) {
+            if last {
+                spec.remove("finalizers")
+            } else {
+                spec.insert("finalizers".to_owned(), kept.into())
+            };
+        }
+        if held || !last {
+            self.store.put("namespaces", key, namespace, now);
+        } else {
+            self.store.remove("namespaces", key, namespace, now);
+        }
         true
     }
 
@@ -114,18 +143,20 @@ impl ApiServer {
         true
     }
 
-    /// One round of garbage collection.
-    fn collect(&mut self, deleting: &[Place], now: Timestamp) -> bool {
+    /// One round of garbage collection: of what moved, and of what that concerns.
+    fn collect(&mut self, moved: Moved, now: Timestamp) -> bool {
         let mut busy = false;
-        for place in deleting {
-            busy |= self.finish_owner(place, now);
-        }
-        let owners: Vec<String> = self.store.owners().map(str::to_owned).collect();
-        for uid in owners {
-            let dependents: Vec<Place> = self.store.owned_by(&uid).cloned().collect();
+        for uid in &moved.owners {
+            if let Some(place) = self.store.waiting(uid).cloned() {
+                busy |= self.finish_owner(&place, now);
+            }
+            let dependents: Vec<Place> = self.store.owned_by(uid).cloned().collect();
             for place in dependents {
                 busy |= self.follow_owners(&place, now);
             }
+        }
+        for place in &moved.dependents {
+            busy |= self.follow_owners(place, now);
         }
         busy
     }
@@ -281,8 +312,10 @@ impl ApiServer {
     }
 
     /// A resource by its qualified name, in any of its versions.
-    fn of_table(&self, table: &str) -> Option<Arc<Resource>> {
-        self.resources.all().find(|resource| resource.qualified() == table).cloned()
+    pub(super) fn of_table(&self, table: &str) -> Option<Arc<Resource>> {
+        let (plural, group) = table.split_once('.').unwrap_or((table, ""));
+        let (_, versions) = self.resources.groups().iter().find(|(known, _)| known == group)?;
+        versions.iter().find_map(|version| self.resources.get(group, version, plural)).cloned()
     }
 }
 
@@ -304,7 +337,9 @@ fn remaining(
         parts.join(", ")
     };
     let held = format!("Some content in the namespace has finalizers remaining: {}", told(finalizers, " in"));
-    let mut rows = vec![
+    let (remain, are_held) = (!resources.is_empty(), !finalizers.is_empty());
+    let truth = |holds: bool| if holds { "True" } else { "False" };
+    let rows = [
         (
             "NamespaceDeletionDiscoveryFailure",
             "False",
@@ -325,17 +360,24 @@ fn remaining(
         ),
         (
             "NamespaceContentRemaining",
-            "True",
-            "SomeResourcesRemain",
-            format!("Some resources are remaining: {}", told(resources, ". has")),
+            truth(remain),
+            if remain { "SomeResourcesRemain" } else { "ContentRemoved" },
+            match remain {
+                true => format!("Some resources are remaining: {}", told(resources, ". has")),
+                false => "All content successfully removed".to_owned(),
+            },
+        ),
+        (
+            "NamespaceFinalizersRemaining",
+            truth(are_held),
+            if are_held { "SomeFinalizersRemain" } else { "ContentHasNoFinalizers" },
+            if are_held { held } else { "All content-preserving finalizers finished".to_owned() },
         ),
     ];
-    if !finalizers.is_empty() {
-        rows.push(("NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain", held));
-    }
     let known = |kind: &str| before?.as_array()?.iter().find(|known| known.get("type") == Some(&kind.into()));
     let conditions = rows.into_iter().map(|(kind, status, reason, message)| {
-        let time = known(kind).and_then(|known| known.get("lastTransitionTime")).cloned().unwrap_or_else(|| now.into());
+        let same = known(kind).filter(|known| known.get("status") == Some(&status.into()));
+        let time = same.and_then(|known| known.get("lastTransitionTime")).cloned().unwrap_or_else(|| now.into());
         json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": time})
     });
     conditions.collect()

@@ -1,15 +1,16 @@
 //! Lists: the objects of a resource as they are, as they were, and page by page.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::fields::FieldSelector;
+use super::form::Form;
 use super::labels::LabelSelector;
-use super::reply::{Form, Reply, partial};
+use super::reply::{Reply, partial};
 use super::request::{Address, Query};
 use super::resources::Resource;
 use super::status::{FieldError, Status};
@@ -108,7 +109,10 @@ pub fn list(
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
     if let (Some(token), Some(metadata)) = (&page.next, metadata.as_object_mut()) {
         // A token is a plain structure: it can always be written.
-        metadata.insert("continue".to_owned(), STANDARD.encode(serde_json::to_vec(token).unwrap_or_default()).into());
+        metadata.insert(
+            "continue".to_owned(),
+            URL_SAFE_NO_PAD.encode(serde_json::to_vec(token).unwrap_or_default()).into(),
+        );
         if let Some(remaining) = page.remaining {
             metadata.insert("remainingItemCount".to_owned(), remaining.into());
         }
@@ -123,15 +127,19 @@ pub fn list(
     };
     let mut body = match form {
         Form::Whole => vec![opened(&resource.list_kind, &resource.api_version())],
-        Form::Metadata => vec![opened("PartialObjectMetadataList", "meta.k8s.io/v1")],
-        Form::Table => return Ok(table::list(resource, &page.items, metadata, table::Include::of(query), now)),
+        Form::Metadata { of_list: false, .. } => return Err(Status::wrong_shape(resource, true)),
+        Form::Metadata { version, .. } => vec![opened("PartialObjectMetadataList", version.api_version())],
+        Form::Table(version) => {
+            let include = table::Include::of(query)?;
+            return Ok(table::list(resource, &page.items, metadata, version, include, now));
+        }
     };
     for (index, (_, stored)) in page.items.iter().enumerate() {
         if index > 0 {
             body.push(Bytes::from_static(b","));
         }
         match form {
-            Form::Metadata => body.extend(partial(stored)),
+            Form::Metadata { version, .. } => body.extend(partial(stored, version)),
             // The items of typed lists have no kind of their own; those of definitions do.
             _ if resource.custom => body.extend(super::reply::whole(resource, stored)),
             _ => body.push(stored.body.clone()),
@@ -144,7 +152,11 @@ pub fn list(
 /// The page that a query asks for.
 fn page<'s>(store: &'s Store, resource: &Resource, selection: &Selection, query: &Query) -> Result<Page<'s>, Status> {
     check(query)?;
-    let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
+    let limit = match query.get("resourceVersion") {
+        // Any state will do: the server tells one that it has at hand, whole.
+        Some("0") => 0,
+        _ => usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0),
+    };
     let namespace = selection.namespace.as_deref();
     let token = query.get("continue").map(|text| read_token(text, query, namespace)).transpose()?;
     let (at, after) = match token {
@@ -162,13 +174,15 @@ fn page<'s>(store: &'s Store, resource: &Resource, selection: &Selection, query:
     let table = resource.qualified();
     let listed = store.list(&table, namespace, after.as_ref(), at).map_err(|_| Status::expired(expired))?;
     let revision = at.unwrap_or_else(|| store.revision());
-    let selected = listed.iter().filter(|(key, stored)| selection.matches(key, stored));
-    let mut items: Vec<_> = selected.copied().collect();
-    if limit == 0 || items.len() <= limit {
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    let selected = listed.iter().enumerate().filter(|(_, (key, stored))| selection.matches(key, stored));
+    let (places, items): (Vec<usize>, Vec<_>) = selected.map(|(place, item)| (place, *item)).take(limit).unzip();
+    // Whether what is behind a full page is selected, the server finds on the next one.
+    let behind = places.last().map_or(0, |last| listed.len() - last - 1);
+    if items.len() < limit || behind == 0 {
         return Ok(Page { items, revision, next: None, remaining: None });
     }
-    let remaining = (!selection.has_selectors()).then(|| items.len() - limit);
-    items.truncate(limit);
+    let remaining = (!selection.has_selectors()).then_some(behind);
     let next = items.last().map(|(key, _)| Token {
         v: TOKEN_VERSION.to_owned(),
         rv: revision,
@@ -191,8 +205,16 @@ fn read_token(text: &str, query: &Query, namespace: Option<&str>) -> Result<(u64
         let message = "specifying resource version is not allowed when using continue";
         return Err(Status::bad_request(message));
     }
-    let bytes = STANDARD.decode(text).map_err(|error| wrong(&error.to_string()))?;
-    let token: Token = serde_json::from_slice(&bytes).map_err(|error| wrong(&error.to_string()))?;
+    let is_alphabet = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| {
+        wrong(&format!("illegal base64 data at input byte {}", text.chars().take_while(is_alphabet).count()))
+    })?;
+    let token: Token = serde_json::from_slice(&bytes).map_err(|error| match bytes.first() {
+        Some(first) if !matches!(first, b'{' | b'[' | b'"') => {
+            wrong(&format!("invalid character {:?} looking for beginning of value", char::from(*first)))
+        }
+        _ => wrong(&error.to_string()),
+    })?;
     let start = token.start.trim_end_matches('\0').trim_start_matches('/');
     Ok((
         token.rv,
@@ -208,22 +230,21 @@ fn check(query: &Query) -> Result<(), Status> {
     let field = "resourceVersionMatch";
     let mut errors = Vec::new();
     if let Some(rule) = query.get(field) {
-        match query.get("resourceVersion") {
-            None => errors.push(FieldError::forbidden(
-                field,
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            )),
-            Some(_) if query.get("continue").is_some() => {
-                errors.push(FieldError::forbidden(field, "resourceVersionMatch is forbidden for continue"));
-            }
-            Some(_) if !matches!(rule, "Exact" | "NotOlderThan") => {
-                errors.push(FieldError::not_supported(field, &rule.into(), &["Exact", "NotOlderThan", ""]));
-            }
-            Some("0") if rule == "Exact" => {
-                let detail = r#"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#;
-                errors.push(FieldError::forbidden(field, detail));
-            }
-            Some(_) => {}
+        let revision = query.get("resourceVersion");
+        if revision.is_none() {
+            let detail = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            errors.push(FieldError::forbidden(field, detail));
+        }
+        if query.get("continue").is_some() {
+            let detail = "resourceVersionMatch is forbidden when continue is provided";
+            errors.push(FieldError::forbidden(field, detail));
+        }
+        if !matches!(rule, "Exact" | "NotOlderThan") {
+            errors.push(FieldError::not_supported(field, &rule.into(), &["Exact", "NotOlderThan", ""]));
+        }
+        if rule == "Exact" && revision == Some("0") {
+            let detail = r#"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#;
+            errors.push(FieldError::forbidden(field, detail));
         }
     }
     if query.get("sendInitialEvents").is_some() {

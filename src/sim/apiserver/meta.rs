@@ -132,29 +132,70 @@ fn check_annotations(object: &Value) -> Vec<FieldError> {
 }
 
 fn check_owners(object: &Value) -> Vec<FieldError> {
+    let field = "metadata.ownerReferences";
     let mut errors = Vec::new();
-    let owners = get(object, "ownerReferences").and_then(Value::as_array).into_iter().flatten();
-    let mut controllers = 0;
-    for (index, owner) in owners.enumerate() {
-        for field in ["apiVersion", "kind", "name", "uid"] {
-            let value = owner.get(field).and_then(Value::as_str).unwrap_or_default();
-            let path = format!("metadata.ownerReferences[{index}].{field}");
-            match (field, value) {
-                ("apiVersion", "") => {
-                    errors.push(FieldError::invalid(path, &"".into(), "version must not be empty"));
-                }
-                ("kind", "") => errors.push(FieldError::invalid(path, &"".into(), "must not be empty")),
-                (_, "") => errors.push(FieldError::required(path, "must not be empty")),
-                _ => {}
+    let owners = get(object, "ownerReferences").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut controller = None;
+    for (index, owner) in owners.iter().enumerate() {
+        let text = |name: &str| owner.get(name).and_then(Value::as_str).unwrap_or_default();
+        let path = format!("{field}[{index}]");
+        for name in ["apiVersion", "kind", "name", "uid"] {
+            if text(name).is_empty() {
+                errors.push(FieldError::required(format!("{path}.{name}"), "must not be empty"));
             }
         }
-        controllers += usize::from(owner.get("controller") == Some(&true.into()));
-        if controllers > 1 {
-            let detail = "Only one reference can have Controller set to true.";
-            errors.push(FieldError::invalid("metadata.ownerReferences", &Value::Null, detail));
+        let version = text("apiVersion");
+        if version.matches('/').count() > 1 || version.ends_with('/') {
+            let detail = "must be <group>/<version> or <version>";
+            errors.push(FieldError::invalid(format!("{path}.apiVersion"), &version.into(), detail));
+        }
+        if (version, text("kind")) == ("v1", "Event") {
+            let detail = "/v1, Kind=Event is disallowed from being an owner";
+            errors.push(FieldError::invalid_text(&path, owner_text(owner), detail));
+        }
+        if owner.get("controller") == Some(&true.into()) {
+            let this = format!("{}/{}", text("kind"), text("name"));
+            let Some(first) = &controller else {
+                controller = Some(this);
+                continue;
+            };
+            let told: Vec<String> = owners.iter().map(owner_text).collect();
+            let detail = format!(
+                "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"
+            );
+            errors.push(FieldError::invalid_text(field, format!("[{}]", told.join(",")), detail));
         }
     }
     errors
+}
+
+/// An owner reference as the server writes it, its members in the order of its type.
+fn owner_text(owner: &Value) -> String {
+    let always =
+        ["apiVersion", "kind", "name", "uid"].map(|name| (name, owner.get(name).cloned().unwrap_or_else(|| "".into())));
+    let others = ["controller", "blockOwnerDeletion"].map(|name| (name, owner.get(name).cloned().unwrap_or_default()));
+    let others = others.into_iter().filter(|(_, value)| !value.is_null());
+    let told: Vec<String> = always.into_iter().chain(others).map(|(name, value)| format!("{name:?}:{value}")).collect();
+    format!("{{{}}}", told.join(","))
+}
+
+/// Takes out owners that are there twice, and tells their uids.
+pub fn drop_repeated_owners(object: &mut Value) -> Option<String> {
+    let owners = get(object, "ownerReferences")?.as_array()?;
+    let mut kept: Vec<Value> = Vec::new();
+    let mut repeated = Vec::new();
+    for owner in owners {
+        if kept.contains(owner) {
+            repeated.push(owner.get("uid").and_then(Value::as_str).unwrap_or_default().to_owned());
+        } else {
+            kept.push(owner.clone());
+        }
+    }
+    if repeated.is_empty() {
+        return None;
+    }
+    set(object, "ownerReferences", kept);
+    Some(repeated.join(", "))
 }
 
 /// What is wrong with a change of the metadata.
@@ -170,10 +211,11 @@ pub fn check_update(new: &Value, old: &Value) -> Vec<FieldError> {
             errors.push(FieldError::forbidden("metadata.finalizers", format!("{detail} {list}")));
         }
     }
-    for field in ["name", "namespace", "uid"] {
-        if text(new, field) != text(old, field) {
-            let value = text(new, field).into();
-            errors.push(FieldError::invalid(format!("metadata.{field}"), &value, "field is immutable"));
+    for field in ["name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        let (new, old) = (get(new, field), get(old, field));
+        if new != old {
+            let value = new.unwrap_or(&Value::Null);
+            errors.push(FieldError::invalid(format!("metadata.{field}"), value, "field is immutable"));
         }
     }
     errors

@@ -2,6 +2,7 @@
 //! number: `now` comes with each request, and names and ids from a generator that was given a seed.
 
 pub mod access;
+pub(in crate::sim) mod acting;
 pub mod admission;
 mod checks;
 pub mod columns;
@@ -10,7 +11,9 @@ pub mod decode;
 mod definitions;
 mod delete;
 pub mod discovery;
+mod escalation;
 pub mod fields;
+pub mod form;
 pub mod ids;
 pub mod labels;
 pub mod lifecycle;
@@ -20,15 +23,18 @@ pub mod names;
 pub mod openapi;
 mod options;
 mod patch;
+mod plugins;
 pub mod reply;
 pub mod request;
 pub mod resources;
 mod reviews;
+mod rules;
 mod scale;
 pub mod status;
 pub mod store;
 pub mod table;
 pub mod watch;
+mod work;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,22 +44,24 @@ use bytes::Bytes;
 use http::Method;
 use jiff::Timestamp;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::access::{Action, User};
 use self::admission::Admission;
+use self::form::Form;
 use self::ids::Ids;
 use self::lifecycle::Controllers;
 use self::list::Selection;
-use self::reply::{Form, Reply, partial, whole};
+use self::reply::{Reply, partial, whole};
 use self::request::{Address, Query, Target, verb};
 use self::resources::{Resource, Resources};
 use self::status::Status;
-use self::store::{Key, Store, Stored};
+use self::store::{Key, Place, Saved, Store, Stored, Write};
 use self::watch::{Frame, Watch};
+use self::work::Work;
 use super::fields::FieldSet;
 use super::kinds::services::Addresses;
-use super::kinds::{self, Kind};
+use super::kinds::{self, Kind, warnings};
 use super::managed::reset_fields;
 use super::schema::{Schema, Schemas};
 
@@ -91,6 +99,8 @@ struct Call<'r> {
     api_version: String,
     /// What the definition of a custom resource says.
     custom: Option<Arc<custom::Version>>,
+    /// Whose request it is; `None`: the server's own.
+    user: Option<&'r User>,
     /// Fields that nobody owns by this request: those that it can't set.
     reset: Option<FieldSet>,
 }
@@ -115,6 +125,8 @@ pub struct ApiServer {
     deduced: Schema,
     /// Custom resources by group, version and plural name.
     custom: BTreeMap<(String, String, String), Arc<custom::Version>>,
+    /// What was written of custom resources that are read as something else.
+    raw: BTreeMap<Place, Value>,
     /// Definitions that changed and were not followed yet.
     changed_definitions: BTreeSet<Key>,
     controllers: Controllers,
@@ -122,25 +134,16 @@ pub struct ApiServer {
     accounts: Vec<(String, User)>,
     /// What Services were given.
     addresses: Addresses,
+    work: Work,
     /// Webhooks.
     admissions: Vec<Admission>,
 }
 
 impl ApiServer {
-    /// A server that holds nothing but the namespaces that every cluster has. What it draws comes from the seed.
+    /// A server that holds nothing but the namespaces that every cluster has, and nodes if pods are to run. What it draws
+    /// comes from the seed.
     pub fn new(seed: u64, controllers: Controllers, accounts: Vec<(String, User)>, now: Timestamp) -> Self {
-        let mut server = Self {
-            store: Store::default(),
-            resources: Resources::default(),
-            ids: Ids::new(seed),
-            deduced: Schema::deduced(),
-            custom: BTreeMap::new(),
-            changed_definitions: BTreeSet::new(),
-            controllers,
-            accounts,
-            addresses: Addresses::default(),
-            admissions: Vec::new(),
-        };
+        let mut server = Self::empty(seed, controllers, accounts);
         let accounts = std::mem::take(&mut server.accounts);
         for name in NAMESPACES {
             let namespace = json!({"metadata": {"name": name}}).to_string();
@@ -149,12 +152,76 @@ impl ApiServer {
                 server.handle(&request, now);
             }
         }
+        server.join_nodes(now);
         server.accounts = accounts;
         server
     }
 
+    /// A server that goes on with what another one kept. Revisions go on; of what was before, watches are told that it is
+    /// forgotten. The controllers look at everything again.
+    pub fn restore(
+        seed: u64,
+        controllers: Controllers,
+        accounts: Vec<(String, User)>,
+        saved: Saved,
+        now: Timestamp,
+    ) -> Self {
+        // What is drawn from now on is not what was drawn before.
+        let mut server = Self::empty(seed.wrapping_add(saved.revision), controllers, accounts);
+        server.store.restore(saved);
+        let listed = |table: &str| server.store.list(table, None, None, None).unwrap_or_default();
+        let definitions: BTreeSet<Key> =
+            listed(definitions::DEFINITIONS).into_iter().map(|(key, _)| key.clone()).collect();
+        let services: Vec<_> = listed("services").into_iter().map(|(_, stored)| stored.value()).collect();
+        server.changed_definitions = definitions;
+        services.iter().for_each(|service| server.addresses.keep(service));
+        server.settle(now);
+        server
+    }
+
+    fn empty(seed: u64, controllers: Controllers, accounts: Vec<(String, User)>) -> Self {
+        let mut store = Store::default();
+        store.follow(controllers.tables());
+        Self {
+            store,
+            resources: Resources::default(),
+            ids: Ids::new(seed),
+            deduced: Schema::deduced(),
+            custom: BTreeMap::new(),
+            raw: BTreeMap::new(),
+            changed_definitions: BTreeSet::new(),
+            controllers,
+            accounts,
+            addresses: Addresses::default(),
+            work: Work::default(),
+            admissions: Vec::new(),
+        }
+    }
+
+    /// Tells by [`Self::take_writes`] all that is there, unless it was restored, and all writes from now on, for who keeps
+    /// them.
+    pub fn keep_writes(&mut self) {
+        self.store.keep_writes();
+    }
+
+    /// The writes since this was asked last, in order.
+    pub fn take_writes(&mut self) -> Vec<Write> {
+        self.store.take_writes()
+    }
+
     /// Answers a request.
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Answer {
+        match self.answer(request, now) {
+            Answer::Reply(reply) if request.method() == Method::HEAD => {
+                Answer::Reply(Reply { body: Vec::new(), ..reply })
+            }
+            Answer::Reply(reply) => Answer::Reply(form::written(reply, request.headers())),
+            watch => watch,
+        }
+    }
+
+    fn answer(&mut self, request: &Request, now: Timestamp) -> Answer {
+        self.wake(now);
         let uri = request.uri();
         let user = match self.authenticate(request.headers()) {
             Ok(user) => user,
@@ -174,10 +241,10 @@ impl ApiServer {
                 if let Err(status) = self.authorize(&user, Action::Path { verb: &verb, path }) {
                     return Answer::Reply(status.into());
                 }
-                let found = (request.method() == Method::GET)
-                    .then(|| discovery::answer(&self.resources, path, request.headers()))
-                    .map(|found| found.or_else(|| openapi::answer(&self.resources, path, request.headers())));
-                Answer::Reply(found.flatten().unwrap_or_else(|| Reply::text(404, "404 page not found\n")))
+                let document = (request.method() == Method::GET)
+                    .then(|| openapi::answer(&self.resources, path, request.headers()));
+                let found = document.flatten().map_or_else(|| discovery::answer(&self.resources, path, request), Ok);
+                Answer::Reply(found.unwrap_or_else(Reply::from))
             }
         }
     }
@@ -199,21 +266,20 @@ impl ApiServer {
         self.store.compact(revision);
     }
 
-    fn resource(
+    fn resource<'r>(
         &mut self,
-        request: &Request,
-        address: Address<'_>,
-        user: &User,
+        request: &'r Request,
+        address: Address<'r>,
+        user: &'r User,
         now: Timestamp,
     ) -> Result<Answer, Status> {
         let query = Query::of(request.uri().path(), request.uri().query().unwrap_or_default());
         let verb = verb(request.method(), &address, &query);
         self.authorize(user, Action::of(verb, &address))?;
         let Some(resource) = self.resources.get(address.group, address.version, address.plural).cloned() else {
-            let mut of_version = self.resources.of(address.group, address.version);
-            let known = of_version.any(|resource| !resource.custom);
-            let page = Answer::Reply(Reply::text(404, "404 page not found\n"));
-            return if known { Err(Status::no_resource()) } else { Ok(page) };
+            // The groups of definitions answer for what they serve alone.
+            let known = self.resources.all().any(|known| known.group == address.group && !known.custom);
+            return if known { Err(Status::no_resource()) } else { Ok(Answer::Reply(Reply::no_page())) };
         };
         let misplaced = address.namespace.is_some() && !resource.namespaced;
         let homeless = address.name.is_some() && resource.namespaced && address.namespace.is_none();
@@ -228,26 +294,42 @@ impl ApiServer {
             Some(part) => part.verbs.iter().any(|known| known == verb),
             None => resource.has_verb(verb),
         };
-        if !served || (verb == "create" && (address.namespace.is_none() && resource.namespaced)) {
+        let unplaced = verb == "create" && address.namespace.is_none() && resource.namespaced;
+        let named = verb == "create" && address.name.is_some() && address.subresource.is_none();
+        if !served || unplaced || named || request.method() == Method::HEAD {
             return Err(Status::method_not_allowed());
         }
-        let form = Form::accepted(request.headers())?;
-        let call = Call { form, ..self.call(resource, address, query, now) };
+        let warning = warnings::of_resource(&resource.group, &resource.version, &resource.plural);
+        let answered = form::accepted(request.headers(), &resource, verb).and_then(|form| {
+            let call = Call { form, user: Some(user), ..self.call(resource, address, query, now) };
+            self.perform(&call, request, verb, user)
+        });
+        match (answered.into(), warning) {
+            (Answer::Reply(mut reply), Some(warning)) => {
+                reply.warnings.insert(0, warning.to_owned());
+                Ok(Answer::Reply(reply))
+            }
+            (answer, _) => Ok(answer),
+        }
+    }
+
+    /// Does what a request to a resource asks for.
+    fn perform(&mut self, call: &Call<'_>, request: &Request, verb: &str, user: &User) -> Result<Answer, Status> {
         if call.address.subresource == Some("scale") {
             return match verb {
-                "get" => self.get_scale(&call),
-                _ => self.write_scale(&call, request, verb),
+                "get" => self.get_scale(call),
+                _ => self.write_scale(call, request, verb),
             };
         }
         match verb {
-            "list" => self.list(&call),
-            "watch" => self.watch(&call),
-            "get" => self.get(&call),
-            "create" => self.review(&call, request, user).unwrap_or_else(|| self.create(&call, request)),
-            "update" => self.replace(&call, request),
-            "patch" => self.patch(&call, request),
-            "delete" => self.delete(&call, request),
-            _ => self.delete_collection(&call, request),
+            "list" => self.list(call),
+            "watch" => self.watch(call),
+            "get" => self.get(call),
+            "create" => self.review(call, request, user).unwrap_or_else(|| self.create(call, request)),
+            "update" => self.replace(call, request),
+            "patch" => self.patch(call, request),
+            "delete" => self.delete(call, request),
+            _ => self.delete_collection(call, request),
         }
     }
 
@@ -267,6 +349,7 @@ impl ApiServer {
             reset: (!reset.is_empty()).then_some(reset),
             kind: rules,
             form: Form::Whole,
+            user: None,
             custom,
             resource,
             address,
@@ -279,11 +362,12 @@ impl ApiServer {
     fn told(&self, call: &Call<'_>, code: u16, stored: &Stored) -> Reply {
         match call.form {
             Form::Whole => Reply::pieces(code, whole(&call.resource, stored).into()),
-            Form::Metadata => Reply::pieces(code, partial(stored).into()),
-            Form::Table => {
-                let include = table::Include::of(&call.query);
-                Reply { code, ..table::object(&call.resource, stored, include, call.now) }
-            }
+            Form::Metadata { of_list: true, .. } => Status::wrong_shape(&call.resource, false).into(),
+            Form::Metadata { version, .. } => Reply::pieces(code, partial(stored, version).into()),
+            Form::Table(version) => match table::Include::of(&call.query) {
+                Ok(include) => Reply { code, ..table::object(&call.resource, stored, version, include, call.now) },
+                Err(status) => status.into(),
+            },
         }
     }
 
@@ -301,6 +385,12 @@ impl ApiServer {
 
     fn get(&self, call: &Call<'_>) -> Result<Answer, Status> {
         let key = call.key().ok_or_else(Status::no_resource)?;
+        if let Some(text) = call.query.get("resourceVersion") {
+            let wanted = list::revision(text).map_err(Status::internal)?;
+            if wanted > self.store.revision() {
+                return Err(Status::too_large_version(wanted, self.store.revision()));
+            }
+        }
         let stored = self.store.get(&call.resource.qualified(), &key);
         let stored = stored.ok_or_else(|| Status::not_found(&call.resource, key.name()))?;
         Ok(Answer::Reply(self.told(call, 200, stored)))

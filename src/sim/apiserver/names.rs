@@ -68,7 +68,7 @@ pub fn label_value(text: &str) -> Vec<String> {
 pub fn subdomain(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     if text.len() > MAX_SUBDOMAIN {
-        problems.push(too_long(MAX_SUBDOMAIN));
+        problems.push(format!("must be no more than {MAX_SUBDOMAIN} characters"));
     }
     if !text.split('.').all(is_dns_label) {
         problems.push(SUBDOMAIN.to_owned());

@@ -7,12 +7,12 @@ use super::checks::check_name;
 use super::decode;
 use super::meta;
 use super::options::Options;
-use super::request::FieldValidation;
+use super::rules::repeated_owners;
 use super::status::{FieldError, Status};
 use super::write::{Ownership, now_text, warned};
 use super::{Answer, ApiServer, Call, Request};
 use crate::sim::managed::{self, ApplyError};
-use crate::sim::patch::{JsonPatchError, json, strategic};
+use crate::sim::patch::{JsonPatchError, PatchError, json, strategic};
 use crate::sim::schema::{Schema, check_formats, normalize};
 
 /// Kind of the options of a patch.
@@ -71,18 +71,28 @@ impl ApiServer {
         let patched = patched(call.schema.as_ref(), patch_type, &old, request.body())?;
         // A JSON value can always be written.
         let body = serde_json::to_vec(&patched).unwrap_or_default();
+        let shown = || match serde_json::from_slice(request.body()) {
+            // One of these is shown as it was sent, the others as what they make.
+            Ok(patch) if patch_type == PatchType::Strategic => crate::sim::typed::plain(&patch),
+            _ => patched.to_string(),
+        };
         let read = self.read_json(call, &body, options.validation);
-        let (mut new, warnings) = read.map_err(|status| unfit(call, key.name(), &patched, status))?;
+        let (mut new, mut warnings) = read.map_err(|status| unfit(call, patch_type, &shown(), status))?;
+        warnings.extend(repeated_owners(&mut new, " after mutating admission happens"));
         let changed = check_name(&new, key.name())
             .and_then(|()| self.place(call, &mut new))
-            .and_then(|()| self.change(call, &options, &old, new, Ownership::Update));
+            .and_then(|()| self.change(call, &options, &old, new, Ownership::Update))
+            .map_err(|status| status.as_sent(&patched));
         warned(warnings, changed)
     }
 
     fn apply(&mut self, call: &Call<'_>, request: &Request, options: &Options, force: bool) -> Result<Answer, Status> {
         let key = call.key().ok_or_else(Status::method_not_allowed)?;
-        let body = decode::yaml_to_json(request.body())?;
-        let config: Value = serde_json::from_slice(&body).map_err(|error| Status::bad_request(error.to_string()))?;
+        let unreadable = |why: String| Status::bad_request(format!("error encoding patch: {why}"));
+        let config = decode::yaml(request.body()).map_err(unreadable)?;
+        if config.is_null() {
+            return Err(Status::bad_request("invalid object type: /, Kind="));
+        }
         if meta::get(&config, "managedFields")
             .is_some_and(|entries| entries.as_array().is_none_or(|list| !list.is_empty()))
         {
@@ -104,14 +114,13 @@ impl ApiServer {
             check_formats(schema.root(), &new).map_err(|error| Status::bad_request(decode::misformed(&error)))?;
             normalize(schema.root(), &mut new);
         }
-        let mut reply = match &old {
+        let reply = match &old {
             Some(old) => self.change(call, options, old, new, Ownership::Applied)?,
-            None if call.address.subresource.is_some() => return Err(Status::not_found(&call.resource, key.name())),
+            None if call.address.subresource.is_some() && !call.kind.creates_on_update => {
+                return Err(Status::not_found(&call.resource, key.name()));
+            }
             None => self.apply_new(call, options, new)?,
         };
-        if options.validation == FieldValidation::Warn {
-            reply.warnings = Vec::new();
-        }
         Ok(Answer::Reply(reply))
     }
 
@@ -159,7 +168,12 @@ pub(super) fn patched(
             let patch: Value = serde_json::from_slice(body).map_err(unreadable)?;
             check_map(&patch)?;
             let schema = schema.ok_or_else(Status::unsupported_patch)?;
-            new = strategic(schema.root(), &new, &patch).map_err(|error| Status::bad_request(error.to_string()))?;
+            new = strategic(schema.root(), &new, &patch).map_err(|error| match error {
+                PatchError::NoMap | PatchError::Mismatch(..) => Status::bad_request(error.to_string()),
+                PatchError::UnknownDirective { .. } | PatchError::NoKey { .. } | PatchError::Order { .. } => {
+                    Status::internal(error.to_string())
+                }
+            })?;
         }
         PatchType::Apply => {}
     }
@@ -174,19 +188,38 @@ fn check_map(patch: &Value) -> Result<(), Status> {
     Err(Status::bad_request(format!("error decoding patch: {why}")))
 }
 
-/// What is answered if a patch makes something that is no object of the kind.
-fn unfit(call: &Call<'_>, name: &str, patched: &Value, status: Status) -> Status {
+/// What is answered if a patch makes something that is no object of the kind, or has fields that it may not have.
+fn unfit(call: &Call<'_>, patch_type: PatchType, shown: &str, status: Status) -> Status {
     let Some((_, why)) = status.message.split_once(&format!(" cannot be handled as a {}: ", call.resource.kind)) else {
         return status;
     };
-    let message = format!("Invalid value: {:?}: {why}", patched.to_string());
+    // One of these makes values without a way through JSON, which has its own words.
+    let why = if patch_type == PatchType::Strategic { unstructured(why) } else { why.to_owned() };
+    let message = format!("Invalid value: {shown:?}: {why}");
     let error = FieldError::told("FieldValueInvalid", "patch", message);
-    // Here the kind is not known, and a strict error is one of the request.
-    if why.starts_with("strict decoding error") {
-        status
-    } else {
-        Status::invalid(&call.resource.group, &call.resource.kind, name, &[error])
-    }
+    // Here the kind is not known.
+    Status::invalid("", "", "", &[error])
+}
+
+/// What is said of a value of a wrong type where it was not read from JSON.
+fn unstructured(why: &str) -> String {
+    let wrong = || {
+        let (value, of) = why.strip_prefix("json: cannot unmarshal ")?.split_once(" into Go struct field ")?;
+        let of = of.rsplit_once(" of type ")?.1;
+        let kind = match value.split(' ').next()? {
+            "array" => "slice",
+            "object" => "map",
+            "number" => "int64",
+            other => other,
+        };
+        Some(match of {
+            of if of.starts_with("[]") => format!("cannot restore slice from {kind}"),
+            of if of.starts_with("map[") => format!("cannot restore map from {kind}"),
+            of if of.contains('.') => format!("cannot restore struct from: {kind}"),
+            of => format!("unrecognized type: {of}"),
+        })
+    };
+    wrong().unwrap_or_else(|| why.to_owned())
 }
 
 pub(super) fn refused(error: ApplyError) -> Status {

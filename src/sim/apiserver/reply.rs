@@ -1,20 +1,17 @@
 //! Answers: their bytes, and the forms that a client can ask for.
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::ACCEPT;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::form::MetaVersion;
 use super::resources::Resource;
 use super::status::Status;
 use super::store::Stored;
 
 /// Type of all answers but plain texts.
 pub const JSON: &str = "application/json";
-/// What errors say can be had.
-const AVAILABLE: &str = "application/json, application/json;stream=watch";
 
 /// A whole answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +52,11 @@ impl Reply {
         }
     }
 
+    /// What is answered to a path that is none.
+    pub fn no_page() -> Self {
+        Self::text(404, "404 page not found\n")
+    }
+
     /// The body in one piece.
     pub fn bytes(&self) -> Bytes {
         match self.body.as_slice() {
@@ -69,45 +71,6 @@ impl From<Status> for Reply {
         let wait = status.details.as_ref().and_then(|details| details.get("retryAfterSeconds"));
         let reply = Self::json(status.code, &status.to_value());
         Self { retry_after: wait.and_then(Value::as_u64), warnings: status.warnings, ..reply }
-    }
-}
-
-/// How objects are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// As they are.
-    Whole,
-    /// Their metadata alone.
-    Metadata,
-    /// Lines for people.
-    Table,
-}
-
-impl Form {
-    /// What a client accepts, the first that can be told. A client that says nothing gets objects as they are.
-    pub fn accepted(headers: &HeaderMap) -> Result<Self, Status> {
-        let mut said = false;
-        for value in headers.get_all(ACCEPT) {
-            for range in value.to_str().unwrap_or_default().split(',') {
-                said = true;
-                let mut parts = range.split(';').map(str::trim);
-                let media = parts.next().unwrap_or_default();
-                if !matches!(media, "application/json" | "application/*" | "*/*" | "") {
-                    continue;
-                }
-                let parameters: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
-                let get = |name: &str| parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-                match (get("as"), get("g"), get("v")) {
-                    (None, ..) => return Ok(Self::Whole),
-                    (Some("Table"), Some("meta.k8s.io"), Some("v1")) => return Ok(Self::Table),
-                    (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), Some("meta.k8s.io"), Some("v1")) => {
-                        return Ok(Self::Metadata);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        if said { Err(Status::not_acceptable(AVAILABLE)) } else { Ok(Self::Whole) }
     }
 }
 
@@ -136,28 +99,10 @@ pub fn metadata(stored: &Stored) -> Bytes {
 }
 
 /// An object's metadata alone, in pieces.
-pub fn partial(stored: &Stored) -> [Bytes; 3] {
-    let head = br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":"#;
+pub fn partial(stored: &Stored, version: MetaVersion) -> [Bytes; 3] {
+    let head: &[u8] = match version {
+        MetaVersion::V1 => br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":"#,
+        MetaVersion::V1Beta1 => br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1beta1","metadata":"#,
+    };
     [Bytes::from_static(head), metadata(stored), Bytes::from_static(b"}")]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_form_that_can_be_told_is_taken() {
-        for (accept, expected) in [
-            ("", Some(Form::Whole)),
-            ("application/vnd.kubernetes.protobuf,application/json", Some(Form::Whole)),
-            ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Some(Form::Table)),
-            ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Some(Form::Metadata)),
-            ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Some(Form::Whole)),
-            ("text/html", None),
-        ] {
-            let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
-            assert_eq!(Form::accepted(&headers).ok(), expected, "{accept}");
-        }
-        assert_eq!(Form::accepted(&HeaderMap::new()), Ok(Form::Whole));
-    }
 }

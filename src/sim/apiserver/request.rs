@@ -141,7 +141,7 @@ impl Query {
             Some("Ignore") => Ok(FieldValidation::Ignore),
             Some("Strict") => Ok(FieldValidation::Strict),
             Some(other) => {
-                let known = ["Ignore", "Strict", "Warn"];
+                let known = ["", "Ignore", "Strict", "Warn"];
                 let error = FieldError::not_supported("fieldValidation", &other.into(), &known);
                 Err(Status::invalid_options(options, &[error]))
             }

@@ -84,6 +84,16 @@ impl Resource {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 
+    /// The type of its objects, or of its lists, in the server's own code.
+    pub fn go_type(&self, list: bool) -> String {
+        let kind = if list { &self.list_kind } else { &self.kind };
+        match self.group.split('.').next() {
+            _ if self.custom => format!("unstructured.Unstructured{}", if list { "List" } else { "" }),
+            Some("" | "events") | None => format!("core.{kind}"),
+            Some(package) => format!("{package}.{kind}"),
+        }
+    }
+
     /// The subresource of a name.
     pub fn subresource(&self, name: &str) -> Option<&Subresource> {
         self.subresources.iter().find(|known| known.name == name)

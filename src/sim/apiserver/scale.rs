@@ -18,6 +18,9 @@ use crate::sim::schema::{Schema, Schemas};
 
 const API_VERSION: &str = "autoscaling/v1";
 const KIND: &str = "Scale";
+/// What an apply of a scale that nobody has written is answered, where the server can't tell what its scale was before.
+const UNKNOWN_SCALE: &str = "failed to create manager for existing fields: failed to convert live object (/; \
+    autoscaling/v1, Kind=Scale) to proper version: request to convert CR to an invalid group/version: autoscaling/v1";
 /// What stands for the number of an object that has none.
 const NO_NUMBER: i64 = -2_147_483_648;
 
@@ -62,9 +65,15 @@ impl Places {
         call.custom.is_none() || object.pointer(&self.wanted).is_some()
     }
 
-    fn paths(&self, call: &Call<'_>) -> ScalePaths {
-        let names: Vec<&str> = self.wanted.split('/').skip(1).collect();
-        ScalePaths::from([(call.api_version.clone(), Some(Path::of(&names)))])
+    fn paths(&self, server: &ApiServer, call: &Call<'_>) -> ScalePaths {
+        let path = |pointer: &str| Path::of(&pointer.split(['/', '.']).skip(1).collect::<Vec<_>>());
+        let versions = server.custom.iter().filter(|((group, _, plural), _)| {
+            *group == call.resource.group && *plural == call.resource.plural && call.custom.is_some()
+        });
+        let others = versions.map(|((group, name, _), version)| {
+            (format!("{group}/{name}"), version.scale_path("specReplicasPath").map(path))
+        });
+        std::iter::once((call.api_version.clone(), Some(path(&self.wanted)))).chain(others).collect()
     }
 }
 
@@ -84,13 +93,17 @@ impl ApiServer {
         let schema = Schemas::builtin().of("autoscaling", "v1", KIND);
         let schema = schema.as_ref().unwrap_or(&self.deduced);
         let entries = Entries::of(&parent).map_err(|error| Status::internal(error.to_string()))?;
-        let paths = places.paths(call);
+        let paths = places.paths(self, call);
         let mut old = scale_of(&parent, &places);
         if !places.has_number(call, &parent) {
             set(&mut old, "/spec/replicas", NO_NUMBER.into());
         }
         scale_entries(&entries, &paths).put_into(&mut old);
         let now = now_text(call.now);
+        let is_apply = verb == "patch" && PatchType::of(call, request)? == PatchType::Apply;
+        if is_apply && call.custom.is_some() && Entries::of(&old).is_ok_and(|entries| entries.0.is_empty()) {
+            return Err(Status::internal(UNKNOWN_SCALE));
+        }
         let context = Context {
             schema,
             api_version: API_VERSION,
@@ -149,14 +162,13 @@ fn changed(
         decoded.checked(options.validation, &RESOURCE).map(|(object, _)| object)
     };
     if verb != "patch" {
-        let sent = read(&decode::json_body(request.headers(), request.body())?, context.schema)?;
+        let sent = read(&decode::body(request.headers(), request.body(), &RESOURCE)?.json, context.schema)?;
         return Ok(managed::update(context, Some(old), sent));
     }
     match PatchType::of(call, request)? {
         PatchType::Apply => {
-            let body = decode::yaml_to_json(request.body())?;
-            let config: Value =
-                serde_json::from_slice(&body).map_err(|error| Status::bad_request(error.to_string()))?;
+            let unreadable = |why| Status::bad_request(format!("error encoding patch: {why}"));
+            let config = decode::yaml(request.body()).map_err(unreadable)?;
             managed::apply(context, Some(old), &config, call.query.flag("force")).map_err(patch::refused)
         }
         other => {

@@ -107,6 +107,11 @@ impl FieldError {
         Self::new(field, FieldProblem::Invalid, value.to_string(), detail)
     }
 
+    /// A field whose value can't be, of which the text is known.
+    pub fn invalid_text(field: impl Into<String>, value: String, detail: impl Into<String>) -> Self {
+        Self::new(field, FieldProblem::Invalid, value, detail)
+    }
+
     /// A field whose value is not one of those known.
     pub fn not_supported(field: impl Into<String>, value: &Value, known: &[&str]) -> Self {
         let known: Vec<String> = known.iter().map(|value| format!("{value:?}")).collect();
@@ -161,6 +166,31 @@ impl Status {
     #[must_use]
     pub fn warned(self, warnings: Vec<String>) -> Self {
         Self { warnings, ..self }
+    }
+
+    /// The same refusal, with what was sent empty told as empty: objects don't keep that apart from what was not sent.
+    #[must_use]
+    pub fn as_sent(mut self, sent: &Value) -> Self {
+        const NOTHING: &str = "Invalid value: null";
+        let causes = self.details.as_mut().and_then(|details| details.get_mut("causes")).and_then(Value::as_array_mut);
+        for cause in causes.into_iter().flatten() {
+            let (Some(field), Some(message)) = (cause.get("field").and_then(Value::as_str), cause.get("message"))
+            else {
+                continue;
+            };
+            let pointer = format!("/{}", field.replace(['.', '['], "/").replace(']', ""));
+            let shown = match sent.pointer(&pointer) {
+                Some(Value::Object(members)) if members.is_empty() => "Invalid value: {}",
+                Some(Value::Array(items)) if items.is_empty() => "Invalid value: []",
+                _ => continue,
+            };
+            self.message = self.message.replace(&format!("{field}: {NOTHING}"), &format!("{field}: {shown}"));
+            let message = message.as_str().unwrap_or_default().replacen(NOTHING, shown, 1);
+            if let Some(cause) = cause.as_object_mut() {
+                cause.insert("message".to_owned(), message.into());
+            }
+        }
+        self
     }
 
     /// The request can't be understood.
@@ -274,7 +304,9 @@ impl Status {
         if !group.is_empty() {
             details.insert("group".to_owned(), group.into());
         }
-        details.insert("kind".to_owned(), kind.into());
+        if !kind.is_empty() {
+            details.insert("kind".to_owned(), kind.into());
+        }
         details.insert("causes".to_owned(), errors.iter().map(FieldError::cause).collect());
         let message = format!("{qualified} {name:?} is invalid: {told}");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message, Some(Value::Object(details)))
@@ -294,6 +326,23 @@ impl Status {
     pub fn not_acceptable(known: &str) -> Self {
         let message = format!("406: Not Acceptable\n\nAvailable representations: {known}");
         Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message, Some(json!({})))
+    }
+
+    /// The answer can't be of a type that the client reads, which the server finds behind its router.
+    pub fn only_acceptable(known: &str) -> Self {
+        let message = format!("only the following media types are accepted: {known}");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message, None)
+    }
+
+    /// The metadata of a list was asked for as that of one object, or the other way round.
+    pub fn wrong_shape(resource: &Resource, is_list: bool) -> Self {
+        let (wanted, is) = match is_list {
+            true => ("PartialObjectMetadata", "is a list"),
+            false => ("PartialObjectMetadataList", "is not a list"),
+        };
+        let told = resource.go_type(is_list);
+        let message = format!("you requested {wanted}, but the requested object {is} (*{told})");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message, None)
     }
 
     /// The body of the request is larger than `limit`, which is told in this form.

@@ -10,13 +10,16 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::form::Form;
 use super::list::{Selection, revision};
-use super::reply::{Form, partial, whole};
+use super::reply::{partial, whole};
 use super::request::Query;
 use super::resources::Resource;
 use super::status::{FieldError, Status};
 use super::store::{Change, Store, Stored};
 use super::table;
+use crate::sim::kinds::value::set;
+use crate::sim::schema::{Schemas, zero};
 
 /// How often a client that wants bookmarks gets one.
 const BOOKMARK_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
@@ -85,7 +88,7 @@ impl Watch {
             resource: resource.clone(),
             selection,
             form,
-            include: table::Include::of(query),
+            include: table::Include::of(query)?,
             initial: VecDeque::new(),
             marks_end: streamed && bookmarks,
             position: if starts_whole { store.revision() } else { from.unwrap_or_else(|| store.revision()) },
@@ -175,10 +178,10 @@ impl Watch {
         let mut line = vec![Bytes::from(format!(r#"{{"type":"{kind}","object":"#))];
         match self.form {
             Form::Whole => line.extend(whole(&self.resource, stored)),
-            Form::Metadata => line.extend(partial(stored)),
-            Form::Table => {
+            Form::Metadata { version, .. } => line.extend(partial(stored, version)),
+            Form::Table(version) => {
                 let columns = !std::mem::replace(&mut self.columns_told, true);
-                line.push(table::event(&self.resource, stored, self.include, columns, now).to_string().into());
+                line.push(table::event(&self.resource, stored, version, self.include, columns, now).to_string().into());
             }
         }
         line.push(Bytes::from_static(b"}\n"));
@@ -192,19 +195,39 @@ impl Watch {
         }
         let (kind, api_version) = match self.form {
             Form::Whole => (self.resource.kind.clone(), self.resource.api_version()),
-            Form::Metadata => ("PartialObjectMetadata".to_owned(), "meta.k8s.io/v1".to_owned()),
-            Form::Table => {
-                let event =
-                    json!({"type": "BOOKMARK", "object": table::bookmark(&self.resource, &metadata, self.include)});
+            Form::Metadata { version, .. } => ("PartialObjectMetadata".to_owned(), version.api_version().to_owned()),
+            Form::Table(version) => {
+                let table = table::bookmark(&self.resource, &metadata, version, self.include);
+                let event = json!({"type": "BOOKMARK", "object": table});
                 return Frame::Line(vec![format!("{event}\n").into()]);
             }
         };
-        let event = json!({
-            "type": "BOOKMARK",
-            "object": {"kind": kind, "apiVersion": api_version, "metadata": metadata},
-        });
+        let mut object = match self.form {
+            Form::Whole => empty(&self.resource),
+            _ => json!({}),
+        };
+        if let Some(members) = object.as_object_mut() {
+            members.insert("kind".to_owned(), kind.into());
+            members.insert("apiVersion".to_owned(), api_version.into());
+            members.insert("metadata".to_owned(), metadata);
+        }
+        let event = json!({"type": "BOOKMARK", "object": object});
         Frame::Line(vec![format!("{event}\n").into()])
     }
+}
+
+/// An object of a resource in which nothing was set.
+pub(super) fn empty(resource: &Resource) -> Value {
+    let schema = Schemas::builtin().of(&resource.group, &resource.version, &resource.kind);
+    let mut object = match schema.filter(|_| !resource.custom) {
+        Some(schema) => zero(schema.root()),
+        None => json!({}),
+    };
+    if matches!(resource.kind.as_str(), "Deployment" | "ReplicaSet" | "StatefulSet" | "ReplicationController") {
+        // What was not set is none for the server itself.
+        set(&mut object, "spec.replicas", 0);
+    }
+    object
 }
 
 fn error_line(status: &Status) -> Frame {

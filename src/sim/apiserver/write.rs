@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::checks::{check_kind, check_name, check_preconditions};
+use super::checks::{check_kind, check_name, check_preconditions, check_uid};
 use super::decode;
 use super::definitions::DEFINITIONS;
 use super::meta;
@@ -13,11 +13,13 @@ use super::options::Options;
 use super::reply::Reply;
 use super::request::FieldValidation;
 use super::resources::{Resource, split_group};
+use super::rules::{count_generation, repeated_owners};
 use super::status::{FieldError, Status};
 use super::store::{Key, Stored};
 use super::{Answer, ApiServer, Call, Request};
-use crate::sim::kinds::{Generation, Kind};
+use crate::sim::kinds::{self, Generation, warnings};
 use crate::sim::managed::{self, Context, OneVersion};
+use crate::sim::schema::Schemas;
 
 /// Metadata that only the server sets.
 const SERVER_METADATA: [&str; 5] =
@@ -34,7 +36,8 @@ pub(super) enum Ownership {
 impl ApiServer {
     pub(super) fn create(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
         let options = Options::of(call, request, "CreateOptions")?;
-        let (object, warnings) = self.read(call, request, options.validation)?;
+        let (mut object, mut warnings) = self.read(call, request, options.validation)?;
+        warnings.extend(repeated_owners(&mut object, ""));
         warned(warnings, self.create_object(call, &options, object))
     }
 
@@ -51,7 +54,8 @@ impl ApiServer {
 
     pub(super) fn replace(&mut self, call: &Call<'_>, request: &Request) -> Result<Answer, Status> {
         let options = Options::of(call, request, "UpdateOptions")?;
-        let (object, warnings) = self.read(call, request, options.validation)?;
+        let (mut object, mut warnings) = self.read(call, request, options.validation)?;
+        warnings.extend(repeated_owners(&mut object, ""));
         warned(warnings, self.replace_object(call, &options, object))
     }
 
@@ -60,9 +64,10 @@ impl ApiServer {
         check_name(&object, key.name())?;
         self.place(call, &mut object)?;
         let Some(old) = self.object(&call.resource, &key) else {
-            if !call.kind.creates_on_update || call.address.subresource.is_some() {
+            if !call.kind.creates_on_update {
                 return Err(Status::not_found(&call.resource, key.name()));
             }
+            check_uid(call, key.name(), meta::text(&object, "uid"), "")?;
             call.fill(&mut object);
             let object = managed::update(&self.context(call, &options.manager, &now_text(call.now)), None, object);
             return self.insert(call, object, options.dry_run);
@@ -82,8 +87,16 @@ impl ApiServer {
         request: &Request,
         validation: FieldValidation,
     ) -> Result<(Value, Vec<String>), Status> {
-        let body = decode::json_body(request.headers(), request.body())?;
-        self.read_json(call, &body, validation)
+        let body = decode::body(request.headers(), request.body(), &call.resource)?;
+        let (object, mut warnings) = self.read_json(call, &body.json, validation)?;
+        match (body.problem, validation) {
+            (Some(problem), FieldValidation::Strict) => {
+                return Err(decode::unfit(&call.resource, &format!("strict decoding error: {problem}")));
+            }
+            (Some(problem), FieldValidation::Warn) => warnings.insert(0, problem),
+            _ => {}
+        }
+        Ok((object, warnings))
     }
 
     /// Reads an object from JSON.
@@ -96,7 +109,13 @@ impl ApiServer {
         if call.custom.is_some() {
             return self.read_custom(call, body, validation);
         }
-        let decoded = decode::object(body, &call.resource, call.schema.as_ref())?;
+        // What says that it is of another kind is read as that.
+        let other =
+            decode::kind(body).filter(|(_, kind)| *kind != call.resource.kind).and_then(|(api_version, kind)| {
+                let (group, version) = split_group(&api_version);
+                Schemas::builtin().of(group, version, &kind)
+            });
+        let decoded = decode::object(body, &call.resource, other.as_ref().or(call.schema.as_ref()))?;
         let (mut object, warnings) = decoded.checked(validation, &call.resource)?;
         check_kind(&mut object, &call.resource, &|api_version, kind| {
             let (group, version) = split_group(api_version);
@@ -131,7 +150,7 @@ impl ApiServer {
             manager,
             subresource: call.address.subresource.unwrap_or_default(),
             reset: call.reset.as_ref(),
-            versions: &OneVersion,
+            versions: if call.custom.is_some() { self } else { &OneVersion },
             now,
         }
     }
@@ -144,6 +163,8 @@ impl ApiServer {
         }
         let name = meta::text(&object, "name").to_owned();
         self.admit_into_namespace(call, &name)?;
+        self.complete(call, &name, &mut object)?;
+        self.check_escalation(call, &object, None)?;
         self.admit(call, &name, &mut object)?;
         let uid = self.ids.uid();
         wipe(&mut object);
@@ -154,31 +175,40 @@ impl ApiServer {
                 metadata.insert("generation".to_owned(), 1.into());
             }
         });
-        meta::tidy(&mut object);
+        call.tidy(&mut object);
         if call.kind.has_status {
             remove(&mut object, "status");
         }
+        let table = call.resource.qualified();
+        let unlabelled = table == "jobs.batch" && meta::get(&object, "labels").is_none();
         (call.kind.prepare_create)(&mut object);
         let mut errors = meta::check(&object, call.kind, (call.resource.namespaced, call.custom.is_some()));
         call.check(&object, None, &mut errors);
         self.refuse(call, &name, &errors)?;
-        let table = call.resource.qualified();
+        let warnings = warnings::of_object(&table, &object, None);
         let key = Key::new(call.address.namespace, &name);
         if let Some(there) = self.store.get(&table, &key) {
             let mut status = Status::already_exists(&call.resource, &name);
             if there.deleting {
                 status.message = format!("object is being deleted: {}", status.message);
             }
-            return Err(status);
+            return Err(status.warned(warnings));
         }
         self.assign_addresses(call, &name, &mut object, None, dry_run)?;
-        call.store(&mut object, dry_run);
+        let mut sent = call.store(&mut object);
+        if unlabelled {
+            // The labels of a new Job are those of its pods, but only whenever it is read.
+            let mut written = object.clone();
+            meta::edit(&mut written, |metadata| metadata.remove("labels"));
+            sent = Some(written);
+        }
         let stored = if dry_run {
             Stored::transient(&strip(object)).into()
         } else {
+            self.remember_raw(&table, &key, sent);
             self.put(&table, &key, strip(object), call.now)
         };
-        Ok(self.told(call, 201, &stored))
+        Ok(Reply { warnings, ..self.told(call, 201, &stored) })
     }
 
     /// Changes an object. `new` is as it was sent; what the server decides is put into it here.
@@ -193,6 +223,7 @@ impl ApiServer {
         let name = meta::text(old, "name").to_owned();
         check_preconditions(call, old, &new, options.is_put)?;
         call.fill(&mut new);
+        self.check_escalation(call, &new, Some(old))?;
         if matches!(ownership, Ownership::Update) {
             new = managed::update(&self.context(call, &options.manager, &now_text(call.now)), Some(old), new);
         }
@@ -202,22 +233,33 @@ impl ApiServer {
             _ if call.kind.has_status => carry_member(&mut new, old, "status"),
             _ => {}
         }
-        let uid = meta::get(&new, "uid").cloned();
+        let sent = ["uid", "deletionTimestamp", "deletionGracePeriodSeconds"]
+            .map(|name| (name, meta::get(&new, name).cloned()));
         meta::carry(&mut new, old, &SERVER_METADATA);
-        if let Some(uid) = uid {
-            meta::set(&mut new, "uid", uid);
+        // What was sent is refused below if it is another one.
+        for (name, sent) in sent {
+            if let Some(sent) = sent {
+                meta::set(&mut new, name, sent);
+            }
         }
         meta::carry(&mut new, old, &["resourceVersion", "generateName"]);
-        meta::tidy(&mut new);
+        call.tidy(&mut new);
         (call.kind.prepare_update)(&mut new, old);
-        count_generation(call.kind, &mut new, old);
+        if call.address.subresource != Some("status") {
+            count_generation(call.kind, &mut new, old);
+        }
         let mut errors = meta::check(&new, call.kind, (call.resource.namespaced, call.custom.is_some()));
         errors.extend(meta::check_update(&new, old));
         call.check(&new, Some(old), &mut errors);
         (call.kind.validate_update)(&new, old, &mut errors);
+        if call.address.subresource == Some("status") {
+            kinds::validate_status(&call.resource.qualified(), &new, &mut errors);
+        }
         self.refuse(call, &name, &errors)?;
         self.assign_addresses(call, &name, &mut new, Some(old), options.dry_run)?;
-        self.keep(call, old, new, options.dry_run)
+        let warnings = warnings::of_object(&call.resource.qualified(), &new, Some(old));
+        let reply = self.keep(call, old, new, options.dry_run)?;
+        Ok(Reply { warnings, ..reply })
     }
 
     /// Keeps a changed object, if it did change; an object that waited only for this to go, goes.
@@ -228,10 +270,18 @@ impl ApiServer {
         mut new: Value,
         dry_run: bool,
     ) -> Result<Reply, Status> {
-        call.store(&mut new, dry_run);
+        let sent = call.store(&mut new);
         let key = Key::new(call.address.namespace, meta::text(old, "name"));
         let table = call.resource.qualified();
-        let unchanged = managed::same_but_for_times(old, &new);
+        let place = (table.clone(), key.clone());
+        let unchanged = match (self.raw.get(&place), &sent) {
+            (None, None) => managed::same_but_for_times(old, &new),
+            (before, sent) => {
+                let mut before = before.unwrap_or(old).clone();
+                meta::carry(&mut before, old, &["resourceVersion"]);
+                managed::same_but_for_times(&before, sent.as_ref().unwrap_or(&new))
+            }
+        };
         if unchanged || dry_run {
             let told = if unchanged { old.clone() } else { new };
             return Ok(self.told(call, 200, &Stored::transient(&strip(told))));
@@ -245,8 +295,18 @@ impl ApiServer {
             self.store.remove(&table, &key, strip(old.clone()), call.now);
             return Ok(self.told(call, 200, &Stored::transient(&strip(new))));
         }
+        self.remember_raw(&table, &key, sent);
         let stored = self.put(&table, &key, strip(new), call.now);
         Ok(self.told(call, 200, &stored))
+    }
+
+    /// Remembers what was written of an object that is read as something else.
+    fn remember_raw(&mut self, table: &str, key: &Key, raw: Option<Value>) {
+        let place = (table.to_owned(), key.clone());
+        match raw {
+            Some(raw) => self.raw.insert(place, raw),
+            None => self.raw.remove(&place),
+        };
     }
 
     /// Keeps an object; what a change of it leads to is done when the request is answered.
@@ -277,60 +337,25 @@ impl ApiServer {
             return Ok(());
         }
         if dry_run {
-            let errors = self.addresses.clone().assign(object, old);
+            let errors = self.addresses.try_assign(object, old);
             return self.refuse(call, name, &errors);
         }
         let errors = self.addresses.assign(object, old);
         self.refuse(call, name, &errors)
-    }
-
-    /// Nothing is made in a namespace that is not there, or on its way out.
-    fn admit_into_namespace(&self, call: &Call<'_>, name: &str) -> Result<(), Status> {
-        let Some(namespace) = call.address.namespace else { return Ok(()) };
-        let Some(namespaces) = self.resources.get("", "v1", "namespaces") else { return Ok(()) };
-        match self.object(namespaces, &Key::new(None, namespace)) {
-            None => Err(Status::not_found(namespaces, namespace)),
-            Some(found) if meta::get(&found, "deletionTimestamp").is_some() => {
-                Err(Status::terminating(&call.resource, name, namespace))
-            }
-            Some(_) => Ok(()),
-        }
-    }
-}
-
-impl Call<'_> {
-    /// Fills in what was left out.
-    pub(super) fn fill(&self, object: &mut Value) {
-        match &self.custom {
-            Some(custom) => custom.structural.default(object),
-            None => (self.kind.defaults)(object),
-        }
-    }
-
-    /// Makes an object what is kept of it. What is not kept stays what it is.
-    fn store(&self, object: &mut Value, dry_run: bool) {
-        if let (Some(custom), false) = (&self.custom, dry_run) {
-            custom.store(object);
-        }
-    }
-
-    /// What is wrong with an object, but for its metadata. `old` is the one before.
-    fn check(&self, object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
-        match &self.custom {
-            Some(custom) => {
-                let part = self.address.subresource.filter(|part| *part == "status");
-                custom.check(object, old, part, errors);
-            }
-            None => (self.kind.validate)(object, errors),
-        }
     }
 }
 
 /// An answer with the warnings that came before it.
 pub(super) fn warned(warnings: Vec<String>, result: Result<Reply, Status>) -> Result<Answer, Status> {
     match result {
-        Ok(reply) => Ok(Answer::Reply(Reply { warnings, ..reply })),
-        Err(status) => Err(status.warned(warnings)),
+        Ok(mut reply) => {
+            reply.warnings.splice(0..0, warnings);
+            Ok(Answer::Reply(reply))
+        }
+        Err(mut status) => {
+            status.warnings.splice(0..0, warnings);
+            Err(status)
+        }
     }
 }
 
@@ -380,7 +405,7 @@ fn carry_member(new: &mut Value, old: &Value, member: &str) {
     }
 }
 
-/// A write of the status changes nothing else; of the metadata of built-in kinds, what is no label may change with it.
+/// A write of the status changes nothing else, but for the metadata of most built-in kinds.
 fn keep_all_but_status(call: &Call<'_>, new: &mut Value, old: &Value) {
     let members: Vec<String> =
         [&*new, old].into_iter().filter_map(Value::as_object).flatten().map(|(name, _)| name.clone()).collect();
@@ -394,32 +419,19 @@ fn keep_all_but_status(call: &Call<'_>, new: &mut Value, old: &Value) {
             meta::set(new, "managedFields", managed);
         }
     } else {
-        meta::carry(new, old, &["labels", "ownerReferences"]);
+        let kept: &[&str] = match call.resource.kind.as_str() {
+            "Deployment" => &["labels"],
+            "Pod" => &["ownerReferences"],
+            "ServiceCIDR" | "VolumeAttachment" | "CSINode" | "ValidatingAdmissionPolicy" => {
+                &["labels", "annotations", "finalizers", "ownerReferences"]
+            }
+            _ => &[],
+        };
+        meta::carry(new, old, kept);
     }
 }
 
 fn has_namespace_finalizers(resource: &Resource, object: &Value) -> bool {
     let finalizers = object.pointer("/spec/finalizers").and_then(Value::as_array);
     resource.qualified() == "namespaces" && finalizers.is_some_and(|finalizers| !finalizers.is_empty())
-}
-
-fn count_generation(kind: &Kind, new: &mut Value, old: &Value) {
-    let specified = |object: &Value| {
-        let mut object = object.clone();
-        remove(&mut object, "metadata");
-        if kind.has_status {
-            remove(&mut object, "status");
-        }
-        object
-    };
-    let changed = match kind.generation {
-        Generation::None => return,
-        Generation::Spec => specified(new) != specified(old),
-        Generation::SpecOrAnnotations => {
-            specified(new) != specified(old) || meta::get(new, "annotations") != meta::get(old, "annotations")
-        }
-    };
-    if changed {
-        meta::set(new, "generation", meta::generation(old) + 1);
-    }
 }

@@ -15,11 +15,12 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::lines::{Mangler, Piece};
 use super::{Asked, End, Faults, Lines, Plan};
 use crate::sim::apiserver::status::Status;
+use crate::sim::news::News;
 use crate::sim::shared::{Body as WholeBody, Shared};
 
 /// The body of an answer, which may break off.
@@ -60,13 +61,13 @@ pub struct Faulty {
 struct Network {
     faults: Mutex<Faults>,
     /// How often the server was started again: connections of before break.
-    restarts: watch::Sender<u64>,
+    restarts: News,
 }
 
 impl Faulty {
     /// A network in front of `shared`.
     pub fn new(shared: Shared, faults: Faults) -> Self {
-        let network = Network { faults: Mutex::new(faults), restarts: watch::Sender::new(0) };
+        let network = Network { faults: Mutex::new(faults), restarts: News::default() };
         Self { shared, client: "".into(), network: Arc::new(network), audit: None }
     }
 
@@ -91,7 +92,7 @@ impl Faulty {
     /// Starts the server again: its watch cache begins anew, and every connection breaks. What was stored stays.
     pub fn restart(&self) {
         self.shared.with(|server, _| server.compact());
-        self.network.restarts.send_modify(|count| *count += 1);
+        self.network.restarts.tell();
     }
 
     /// Answers a request, unless a fault has it otherwise.
@@ -100,8 +101,7 @@ impl Faulty {
         B: hyper::body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let mut restarts = self.network.restarts.subscribe();
-        restarts.mark_unchanged();
+        let restarted = self.network.restarts.next();
         let (mut head, body) = request.into_parts();
         let plan = {
             let asked = Asked::of(&self.client, &head.method, &head.uri);
@@ -120,11 +120,11 @@ impl Faulty {
         if plan.end.is_some() {
             return ended(plan.end).await;
         }
-        if restarts.has_changed().unwrap_or(true) {
+        if restarted.is_cancelled() {
             return Err(Broken);
         }
         let response = undiscovered(response, &plan).await;
-        Ok(mangled(response, plan.lines, restarts))
+        Ok(mangled(response, plan.lines, restarted))
     }
 }
 
@@ -213,26 +213,26 @@ async fn undiscovered(response: Response<WholeBody>, plan: &Plan) -> Response<Wh
 }
 
 /// The answer with its body as the faults have it.
-fn mangled(response: Response<WholeBody>, lines: Lines, restarts: watch::Receiver<u64>) -> Response<Body> {
+fn mangled(response: Response<WholeBody>, lines: Lines, restarted: CancellationToken) -> Response<Body> {
     let (head, body) = response.into_parts();
     if lines.is_nothing() && head.headers.contains_key(CONTENT_LENGTH) {
         return Response::from_parts(head, body.map_err(|never| match never {}).boxed_unsync());
     }
     let late = lines.late;
-    let state = (body, Mangler::new(lines), restarts);
+    let state = (body, Mangler::new(lines), restarted);
     let pieces = stream::unfold(Some(state), move |state| async move {
-        let (mut body, mut mangler, mut restarts) = state?;
+        let (mut body, mut mangler, restarted) = state?;
         loop {
             match mangler.next() {
                 Some(Piece::Bytes(bytes)) => {
                     pass(late).await;
-                    return Some((Ok(Frame::data(bytes)), Some((body, mangler, restarts))));
+                    return Some((Ok(Frame::data(bytes)), Some((body, mangler, restarted))));
                 }
                 Some(Piece::End) => return None,
                 Some(Piece::Break) => return Some((Err(Broken), None)),
                 Some(Piece::Hush) => {
                     // Until the server is started again; nobody else ends it.
-                    let _ = restarts.changed().await;
+                    restarted.cancelled().await;
                     return Some((Err(Broken), None));
                 }
                 None => {}
@@ -240,7 +240,7 @@ fn mangled(response: Response<WholeBody>, lines: Lines, restarts: watch::Receive
             tokio::select! {
                 // In a fixed order, so that a run can be repeated.
                 biased;
-                _ = restarts.changed() => return Some((Err(Broken), None)),
+                () = restarted.cancelled() => return Some((Err(Broken), None)),
                 frame = body.frame() => take_in(&mut mangler, frame),
             }
         }

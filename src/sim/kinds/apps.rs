@@ -48,6 +48,10 @@ pub(super) fn stateful_set(object: &mut Value) {
 }
 
 pub(super) fn daemon_set(object: &mut Value) {
+    // What is not counted yet is told as 0.
+    if at(object, "metadata.annotations").get(TEMPLATE_GENERATION).is_none() {
+        annotate(object, 0);
+    }
     pods::template(object, "spec.template");
     fill_blank(object, "spec.updateStrategy.type", "RollingUpdate");
     if text(object, "spec.updateStrategy.type") == "RollingUpdate" {

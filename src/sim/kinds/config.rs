@@ -106,7 +106,7 @@ pub(super) fn limits(range: &mut Value) {
 }
 
 pub(super) fn role(role: &mut Value) {
-    fill_blank(role, "rules", Value::Null);
+    fill(role, "rules", Value::Null);
 }
 
 pub(super) fn binding(binding: &mut Value) {

@@ -12,6 +12,7 @@ mod storage;
 mod table;
 mod validate;
 pub(in crate::sim) mod value;
+pub mod warnings;
 
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ use super::apiserver::names;
 use super::apiserver::status::FieldError;
 
 pub use table::of;
+pub use validate::statuses::status as validate_status;
 
 /// When `metadata.generation` is counted up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

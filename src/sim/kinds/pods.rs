@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::value::{at, each, fill, fill_blank, has, inside, is_blank, items, object, set, text};
+use super::value::{at, each, fill, fill_blank, has, inside, is_blank, items, number, object, set, text};
 
 /// Mode of files that volumes are filled with: 0644.
 const FILE_MODE: i64 = 0o644;
@@ -177,15 +177,11 @@ pub(super) fn defaults(pod: &mut Value) {
     }
 }
 
-/// Sets what admission and the server set in new pods: priority, tolerations of failing nodes, and the first status.
+/// Sets what admission and the server set in new pods: tolerations of failing nodes, and the first status.
 pub(super) fn prepare_create(pod: &mut Value) {
-    let (priority, policy) = match text(pod, "spec.priorityClassName") {
-        "system-node-critical" => (2_000_001_000, "PreemptLowerPriority"),
-        "system-cluster-critical" => (2_000_000_000, "PreemptLowerPriority"),
-        _ => (0, "PreemptLowerPriority"),
-    };
-    fill(pod, "spec.priority", priority);
-    fill(pod, "spec.preemptionPolicy", policy);
+    if number(pod, "spec.terminationGracePeriodSeconds") < 0 {
+        set(pod, "spec.terminationGracePeriodSeconds", 1);
+    }
     tolerate_failing_nodes(pod);
     let mut status = json!({"phase": "Pending", "qosClass": quality(pod)});
     if !items(pod, "spec.schedulingGates").is_empty() {

@@ -200,6 +200,9 @@ pub(super) fn needs_health_port(service: &Value) -> bool {
 pub struct Addresses {
     addresses: BTreeSet<u32>,
     ports: BTreeSet<i64>,
+    /// Where the search for the next one begins: what was drawn once comes again late, as where it is drawn by chance.
+    next_address: u32,
+    next_port: i64,
 }
 
 impl Addresses {
@@ -218,6 +221,21 @@ impl Addresses {
             *self = next;
         }
         errors
+    }
+
+    /// What a Service would be given, which is not kept.
+    pub fn try_assign(&mut self, service: &mut Value, old: Option<&Value>) -> Vec<FieldError> {
+        let mut tried = self.clone();
+        let errors = tried.assign(service, old);
+        (self.next_address, self.next_port) = (tried.next_address, tried.next_port);
+        errors
+    }
+
+    /// Takes note of what a Service has from before.
+    pub fn keep(&mut self, service: &Value) {
+        self.addresses.extend(texts(service, "spec.clusterIPs").into_iter().filter_map(offset));
+        let ports = items(service, "spec.ports").iter().map(|port| number(port, "nodePort"));
+        self.ports.extend(ports.chain([number(service, "spec.healthCheckNodePort")]).filter(|port| *port != 0));
     }
 
     /// Takes back what a Service had.
@@ -240,8 +258,10 @@ impl Addresses {
         }
         if wanted.is_empty() {
             // The first and the last address of a network are not given out.
-            if let Some(free) = (1..ADDRESSES - 1).find(|address| !self.addresses.contains(address)) {
+            let next = self.next_address.clamp(1, ADDRESSES - 2);
+            if let Some(free) = (next..ADDRESSES - 1).chain(1..next).find(|address| !self.addresses.contains(address)) {
                 self.addresses.insert(free);
+                self.next_address = free + 1;
                 let address = Ipv4Addr::from(NETWORK + free).to_string();
                 set(service, "spec.clusterIP", address.as_str());
                 set(service, "spec.clusterIPs", json!([address]));
@@ -305,8 +325,10 @@ impl Addresses {
     }
 
     fn free_port(&mut self) -> Option<i64> {
-        let free = NODE_PORTS.clone().find(|port| !self.ports.contains(port))?;
+        let next = self.next_port.clamp(*NODE_PORTS.start(), *NODE_PORTS.end());
+        let free = (next..=*NODE_PORTS.end()).chain(NODE_PORTS).find(|port| !self.ports.contains(port))?;
         self.ports.insert(free);
+        self.next_port = free + 1;
         Some(free)
     }
 }

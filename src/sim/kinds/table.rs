@@ -47,10 +47,17 @@ pub fn of(resource: &str) -> &'static Kind {
         "validatingadmissionpolicies.admissionregistration.k8s.io" => &ADMISSION_POLICIES,
         "validatingadmissionpolicybindings.admissionregistration.k8s.io" => &ADMISSION_BINDINGS,
         "customresourcedefinitions.apiextensions.k8s.io" => &DEFINITIONS,
+        "servicecidrs.networking.k8s.io" | "csinodes.storage.k8s.io" | "volumeattachments.storage.k8s.io" => {
+            &WITH_STATUS
+        }
+        "mutatingadmissionpolicies.admissionregistration.k8s.io"
+        | "mutatingadmissionpolicybindings.admissionregistration.k8s.io" => &MUTATING_POLICIES,
         _ => &Kind::PLAIN,
     }
 }
 
+static WITH_STATUS: Kind = Kind { has_status: true, ..Kind::PLAIN };
+static MUTATING_POLICIES: Kind = Kind { unconditional_update: false, generation: Generation::Spec, ..Kind::PLAIN };
 static CONFIG_MAPS: Kind = Kind {
     validate: validate::config::config_map,
     validate_update: validate::config::update_config_map,

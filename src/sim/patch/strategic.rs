@@ -3,6 +3,7 @@
 use serde_json::{Map as Members, Value};
 
 use crate::sim::schema::{Field, Map, Type};
+use crate::sim::typed::plain;
 
 /// Says what becomes of a map or of a list's item: `replace`, `delete`, `merge`.
 const DIRECTIVE: &str = "$patch";
@@ -20,15 +21,28 @@ pub enum PatchError {
     #[error("Invalid JSON Patch")]
     NoMap,
     /// A directive that there isn't.
-    #[error("Unknown patch type: {0} in map")]
-    UnknownDirective(String),
+    #[error("unknown patch type: {directive} in map: {map}")]
+    UnknownDirective {
+        /// The directive.
+        directive: String,
+        /// The map, as Go prints it.
+        map: String,
+    },
     /// An item of a list that merges has no key.
     #[error("map: {item} does not contain declared merge key: {key}")]
     NoKey {
-        /// The item.
+        /// The item, as Go prints it.
         item: String,
         /// The field that it lacks.
         key: String,
+    },
+    /// A list is not in the order that the patch names.
+    #[error("The order in patch list:\n{patch}\n doesn't match $setElementOrder list:\n{order}\n")]
+    Order {
+        /// The list, as Go prints it.
+        patch: String,
+        /// The order, as Go prints it.
+        order: String,
     },
     /// A value is of another kind than what it is merged with.
     #[error("unable to merge a {0} into a {1}")]
@@ -50,7 +64,10 @@ fn merge_map(
         Some("replace") => return Ok(without_directives(patch)),
         Some("delete") => return Ok(Members::new()),
         Some("merge") | None => {}
-        Some(other) => return Err(PatchError::UnknownDirective(other.to_owned())),
+        Some(other) => {
+            let map = plain(&Value::Object(patch.clone()));
+            return Err(PatchError::UnknownDirective { directive: other.to_owned(), map });
+        }
     }
     let mut new = old;
     if let Some(kept) = patch.get(RETAIN).and_then(Value::as_array) {
@@ -93,7 +110,8 @@ fn merge_map(
             && let Some(Value::Array(items)) = new.get_mut(list)
         {
             let key = of.and_then(|of| of.field(list)).and_then(|(field, _)| field.patch.merge_key.clone());
-            sort(items, order, key.as_deref().unwrap_or_default());
+            let before = items.clone();
+            *items = interleave(std::mem::take(items), order, &before, key.as_deref().unwrap_or_default());
         }
     }
     Ok(new)
@@ -122,6 +140,7 @@ fn merge_list(
         // Without a key lists are replaced, and what stands in the new one is kept as it is.
         return Ok(patch.iter().filter(|item| item.get(DIRECTIVE).is_none()).cloned().collect());
     };
+    let server = old.clone();
     let mut items = old;
     if key.is_empty() {
         for item in patch {
@@ -142,9 +161,49 @@ fn merge_list(
         }
     }
     if let Some(order) = order {
-        sort(&mut items, order, key);
+        check_order(patch, order, key)?;
     }
-    Ok(items)
+    Ok(interleave(items, order.map_or(patch, Vec::as_slice), &server, key))
+}
+
+/// What a patch changes stands in the order that it names.
+fn check_order(patch: &[Value], order: &[Value], key: &str) -> Result<(), PatchError> {
+    let changed: Vec<&Value> = patch.iter().filter(|item| item.get(DIRECTIVE).is_none()).collect();
+    let mut named = order.iter();
+    let fits = |item: &&Value| named.any(|of| identity(of, key) == identity(item, key));
+    if order.is_empty() || changed.iter().all(fits) {
+        return Ok(());
+    }
+    Err(PatchError::Order { patch: plain(&patch.into()), order: plain(&order.into()) })
+}
+
+/// What an item is known by.
+fn identity<'v>(item: &'v Value, key: &str) -> &'v Value {
+    if key.is_empty() { item } else { item.get(key).unwrap_or(&Value::Null) }
+}
+
+/// The items of the patch in its order, and those that only the list before has in its. One of the latter stands in front of an
+/// item of the patch only if it stood there before.
+fn interleave(items: Vec<Value>, patch: &[Value], before: &[Value], key: &str) -> Vec<Value> {
+    let place = |list: &[Value], item: &Value| list.iter().position(|of| identity(of, key) == identity(item, key));
+    let named = patch.iter().filter(|item| item.get(DIRECTIVE).is_none()).cloned().collect::<Vec<_>>();
+    let (mut told, mut others): (Vec<Value>, Vec<Value>) =
+        items.into_iter().partition(|item| place(&named, item).is_some());
+    told.sort_by_key(|item| place(&named, item));
+    others.sort_by_key(|item| place(before, item));
+    let mut others = others.into_iter().peekable();
+    let mut out = Vec::new();
+    for item in told {
+        let at = place(before, &item);
+        while let Some(other) =
+            others.next_if(|other| at.is_some_and(|at| place(before, other).is_some_and(|o| o < at)))
+        {
+            out.push(other);
+        }
+        out.push(item);
+    }
+    out.extend(others);
+    out
 }
 
 fn merge_item(of: Option<Map<'_>>, items: &mut Vec<Value>, item: &Value, key: &str) -> Result<(), PatchError> {
@@ -153,7 +212,7 @@ fn merge_item(of: Option<Map<'_>>, items: &mut Vec<Value>, item: &Value, key: &s
     let Some(value) = patch.get(key) else {
         return match directive {
             Some("replace") => Ok(()),
-            _ => Err(PatchError::NoKey { item: item.to_string(), key: key.to_owned() }),
+            _ => Err(PatchError::NoKey { item: plain(item), key: key.to_owned() }),
         };
     };
     let at = items.iter().position(|known| known.get(key) == Some(value));
@@ -167,21 +226,8 @@ fn merge_item(of: Option<Map<'_>>, items: &mut Vec<Value>, item: &Value, key: &s
                 *place = Value::Object(merge_map(of, old, patch)?);
             }
         }
-        (_, None) => items.push(Value::Object(merge_map(of, Members::new(), patch)?)),
+        // What is new is not looked into.
+        (_, None) => items.push(item.clone()),
     }
     Ok(())
-}
-
-/// Puts items in the order that the patch names; what it does not name keeps its place relative to what is around it.
-fn sort(items: &mut Vec<Value>, order: &[Value], key: &str) {
-    let identity = |value: &Value| match key {
-        "" => value.clone(),
-        key => value.get(key).cloned().unwrap_or(Value::Null),
-    };
-    let place = |item: &Value| order.iter().position(|named| identity(named) == identity(item));
-    let (mut named, others): (Vec<Value>, Vec<Value>) =
-        std::mem::take(items).into_iter().partition(|item| place(item).is_some());
-    named.sort_by_key(|item| place(item));
-    items.extend(others);
-    items.extend(named);
 }

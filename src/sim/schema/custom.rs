@@ -186,7 +186,7 @@ fn drop_nulls(node: Option<&Node>, value: &mut Value) {
     }
 }
 
-fn fill(node: &Node, value: &mut Value) {
+pub(super) fn fill(node: &Node, value: &mut Value) {
     match value {
         Value::Object(members) => fill_members(node, members),
         Value::Array(items) => {

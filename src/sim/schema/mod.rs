@@ -13,6 +13,7 @@ pub mod quantity;
 mod rules;
 mod strings;
 mod structural;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,9 +22,10 @@ use serde_json::Value;
 
 pub use builtin::Schemas;
 pub use check::FieldError;
-pub use formats::{FormatError, check_formats};
+pub use formats::{FormatError, check_formats, time_error};
 pub use normal::{normalize, store, zero};
 pub use structural::{Structural, StructuralError};
+pub use wire::from_protobuf;
 
 /// Place of a type in its [`Types`].
 type Id = usize;

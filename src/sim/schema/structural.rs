@@ -145,6 +145,11 @@ impl Structural {
     pub fn default(&self, object: &mut Value) {
         custom::default(&self.root, object);
     }
+
+    /// Fills in the defaults.
+    pub fn fill(&self, object: &mut Value) {
+        custom::fill(&self.root, object);
+    }
 }
 
 struct Reader<'a> {

@@ -23,6 +23,7 @@ pub use field_set::field_set;
 pub use merge::merge;
 pub use reconcile::reconcile;
 pub use remove::remove;
+pub use show::plain;
 pub use validate::{Duplicates, validate};
 
 /// What is wrong with a value, and where.

@@ -8,5 +8,6 @@ mod orders;
 mod ours;
 mod overlays;
 mod program;
+mod refusals;
 mod remote;
 mod shapes;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::more;
 use super::rng::Rng;
 
 /// A kind of objects that random sequences write.
@@ -10,38 +11,83 @@ pub(super) enum Kind {
     ConfigMap,
     Secret,
     Service,
+    ServiceAccount,
+    PersistentVolumeClaim,
     Deployment,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    CronJob,
+    Ingress,
+    NetworkPolicy,
+    HorizontalPodAutoscaler,
+    PodDisruptionBudget,
     Role,
+    RoleBinding,
     Widget,
     Loose,
+    Gizmo,
+    /// Gizmos in their other version.
+    NewGizmo,
 }
 
-pub(super) const KINDS: [Kind; 7] =
-    [Kind::ConfigMap, Kind::Secret, Kind::Service, Kind::Deployment, Kind::Role, Kind::Widget, Kind::Loose];
+pub(super) const KINDS: [Kind; 20] = [
+    Kind::ConfigMap,
+    Kind::Secret,
+    Kind::Service,
+    Kind::ServiceAccount,
+    Kind::PersistentVolumeClaim,
+    Kind::Deployment,
+    Kind::StatefulSet,
+    Kind::DaemonSet,
+    Kind::Job,
+    Kind::CronJob,
+    Kind::Ingress,
+    Kind::NetworkPolicy,
+    Kind::HorizontalPodAutoscaler,
+    Kind::PodDisruptionBudget,
+    Kind::Role,
+    Kind::RoleBinding,
+    Kind::Widget,
+    Kind::Loose,
+    Kind::Gizmo,
+    Kind::NewGizmo,
+];
 
 impl Kind {
     pub(super) const fn api_version(self) -> &'static str {
         match self {
-            Self::ConfigMap | Self::Secret | Self::Service => "v1",
-            Self::Deployment => "apps/v1",
-            Self::Role => "rbac.authorization.k8s.io/v1",
-            Self::Widget | Self::Loose => "fuzz.example.com/v1",
+            Self::ConfigMap | Self::Secret | Self::Service | Self::ServiceAccount | Self::PersistentVolumeClaim => "v1",
+            Self::Deployment | Self::StatefulSet | Self::DaemonSet => "apps/v1",
+            Self::Job | Self::CronJob => "batch/v1",
+            Self::Ingress | Self::NetworkPolicy => "networking.k8s.io/v1",
+            Self::HorizontalPodAutoscaler => "autoscaling/v2",
+            Self::PodDisruptionBudget => "policy/v1",
+            Self::Role | Self::RoleBinding => "rbac.authorization.k8s.io/v1",
+            Self::Widget | Self::Loose | Self::Gizmo => "fuzz.example.com/v1",
+            Self::NewGizmo => "fuzz.example.com/v2",
         }
     }
 
     pub(super) fn name(self) -> String {
-        format!("{self:?}")
+        if self == Self::NewGizmo { "Gizmo".to_owned() } else { format!("{self:?}") }
     }
 
     /// The path of the collection in a namespace.
     pub(super) fn path(self, namespace: &str) -> String {
         let version = self.api_version();
         let root = if version.contains('/') { "apis" } else { "api" };
-        format!("/{root}/{version}/namespaces/{namespace}/{}s", self.name().to_lowercase())
+        let plural = match self {
+            Self::Ingress => "ingresses".to_owned(),
+            Self::NetworkPolicy => "networkpolicies".to_owned(),
+            kind => format!("{}s", kind.name().to_lowercase()),
+        };
+        format!("/{root}/{version}/namespaces/{namespace}/{plural}")
     }
 
-    pub(super) const fn is_custom(self) -> bool {
-        matches!(self, Self::Widget | Self::Loose)
+    /// Whether it has a scale.
+    pub(super) const fn has_scale(self) -> bool {
+        matches!(self, Self::Deployment | Self::StatefulSet | Self::Gizmo | Self::NewGizmo)
     }
 
     /// A manifest. One that is not `whole` may lack what the kind requires.
@@ -65,11 +111,13 @@ impl Kind {
                 json!({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list"]}),
             ])}),
             Self::Widget => widget(rng),
+            Self::Gizmo | Self::NewGizmo => gizmo(rng),
             Self::Loose => json!({"spec": some_of(rng, &[
                 ("size", &[json!(1), json!("1"), json!(null)]),
                 ("deep", &[json!({"a": 1}), json!({"b": {"c": []}}), json!({})]),
                 ("list", &[json!([{"a": 1}]), json!([1, 2]), json!([])]),
             ])}),
+            _ => more::content(self, rng, whole),
         }
     }
 
@@ -141,6 +189,18 @@ impl Kind {
                 ("/spec/size", vec![json!(null), json!("x")]),
                 ("/spec", vec![json!({}), json!({"new": true})]),
             ],
+            Self::Gizmo | Self::NewGizmo => vec![
+                ("/spec/size", vec![json!(1), json!(99), json!("x")]),
+                ("/spec/mode", vec![json!("slow"), json!("medium"), json!(null)]),
+                ("/spec/replicas", vec![json!(1), json!(9), json!(-1)]),
+                ("/spec/ports/0/protocol", vec![json!("UDP")]),
+                ("/spec/ports/-", vec![json!({"port": 80}), json!({"port": 81, "protocol": "UDP"})]),
+                ("/spec/fixed", vec![json!("x"), json!("y")]),
+                ("/spec/maybe", vec![json!(null), json!("x")]),
+                ("/spec/template/metadata/labels", vec![json!({"a": "b"})]),
+                ("/spec/labels/a", vec![json!("b"), json!(null)]),
+            ],
+            _ => more::places(self),
         });
         places
     }
@@ -258,7 +318,7 @@ fn deployment(rng: &mut Rng, whole: bool) -> Value {
     json!({"spec": spec})
 }
 
-fn container(rng: &mut Rng, name: &str, whole: bool) -> Value {
+pub(super) fn container(rng: &mut Rng, name: &str, whole: bool) -> Value {
     let mut out = json!({"name": name});
     if whole || rng.percent(70) {
         out["image"] = rng.pick(&[json!("nginx:1"), json!("nginx:2"), json!("nginx")]).clone();
@@ -327,8 +387,48 @@ fn widget(rng: &mut Rng) -> Value {
     json!({"spec": keep})
 }
 
+fn gizmo(rng: &mut Rng) -> Value {
+    let spec = some_of(
+        rng,
+        &[
+            ("size", &[json!(1), json!(5), json!(2.0), json!(11), json!(1.5)]),
+            ("mode", &[json!("slow"), json!("fast"), json!("medium"), json!(null)]),
+            ("name", &[json!("abc"), json!("A"), json!("abcdefg")]),
+            ("replicas", &[json!(1), json!(2), json!(6)]),
+            ("when", &[json!("2026-01-01T00:00:00Z"), json!("now")]),
+            ("port", &[json!(80), json!("http"), json!(true)]),
+            ("maybe", &[json!(null), json!("x")]),
+            (
+                "ports",
+                &[
+                    json!([{"port": 80}]),
+                    json!([{"port": 80, "protocol": "UDP"}, {"port": 80}]),
+                    json!([{"name": "x"}]),
+                ],
+            ),
+            ("parts", &[json!([{"id": "a"}, {"id": "b", "text": "x"}]), json!([{"id": "a", "more": 1}])]),
+            (
+                "template",
+                &[
+                    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "labels": {"a": "b"}}, "data": {"k": "v"}}),
+                    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"unknown": 1}}),
+                    json!({"data": {}}),
+                ],
+            ),
+            ("labels", &[json!({"a": "b"}), json!({})]),
+            ("free", &[json!({"any": [1, {"b": null}]}), json!({"list": [{"a": 1, "b": 2}]})]),
+            ("fixed", &[json!("x"), json!("y")]),
+            ("unknown", &[json!(1)]),
+        ],
+    );
+    let mut keep: Map<String, Value> = spec.as_object().cloned().unwrap_or_default();
+    // Of many fields, most are wrong at times.
+    keep.retain(|_, _| rng.percent(30));
+    json!({"spec": keep})
+}
+
 /// Some of the fields, each with one of its values.
-fn some_of(rng: &mut Rng, fields: &[(&str, &[Value])]) -> Value {
+pub(super) fn some_of(rng: &mut Rng, fields: &[(&str, &[Value])]) -> Value {
     let mut out = Map::new();
     for (name, values) in fields {
         if rng.percent(50) {
@@ -339,7 +439,7 @@ fn some_of(rng: &mut Rng, fields: &[(&str, &[Value])]) -> Value {
 }
 
 /// Adds the entries of one object to another.
-fn merge(into: &mut Value, from: Value) {
+pub(super) fn merge(into: &mut Value, from: Value) {
     if let (Some(into), Value::Object(from)) = (into.as_object_mut(), from) {
         into.extend(from);
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::kinds::{KINDS, Kind};
+use super::more;
 use super::rng::Rng;
 
 const NAMES: [&str; 2] = ["a", "b"];
@@ -53,8 +54,8 @@ pub(super) fn sequence(seed: u64, namespace: &str, only: &[String]) -> Vec<Strin
     }
     let mut seen = Vec::new();
     for kind in kinds {
-        if !seen.contains(&kind) {
-            seen.push(kind);
+        if !seen.contains(&kind.name()) {
+            seen.push(kind.name());
             steps.push(format!("### the {}s that are left\nGET {}\n", kind.name(), kind.path(namespace)));
         }
     }
@@ -63,7 +64,7 @@ pub(super) fn sequence(seed: u64, namespace: &str, only: &[String]) -> Vec<Strin
 
 /// One step, which remembers its answer.
 fn step(rng: &mut Rng, number: usize, target: &Target) -> String {
-    let (what, request) = match rng.weighted(&[8, 36, 12, 14, 8, 12, 5, 3, 2]) {
+    let (what, request) = match rng.weighted(&[8, 34, 12, 13, 8, 12, 5, 6, 3]) {
         0 => ("create", create(rng, target)),
         1 => ("apply", apply(rng, target)),
         2 => ("merge patch", merge_patch(rng, target)),
@@ -75,17 +76,38 @@ fn step(rng: &mut Rng, number: usize, target: &Target) -> String {
         _ => ("managed fields", managed_fields(rng, target)),
     };
     let kind = target.kind.name();
-    format!("### {number}: {what} of {kind} {}\nlet {}\n{request}", target.name, target.memory())
+    // Only answers about the object itself are remembered.
+    let is_object = !request.lines().any(|line| line.contains("/scale") || line.contains("labelSelector="));
+    let memory = if is_object { format!("let {}\n", target.memory()) } else { String::new() };
+    format!("### {number}: {what} of {kind} {}\n{memory}{request}", target.name)
 }
 
 fn query(rng: &mut Rng) -> String {
     let dry = if rng.percent(4) { "&dryRun=All" } else { "" };
-    format!("?fieldManager={}{dry}", rng.pick(&MANAGERS))
+    let validation = match rng.below(12) {
+        0 => "&fieldValidation=Strict",
+        1 => "&fieldValidation=Ignore",
+        2 => "&fieldValidation=Warn",
+        _ => "",
+    };
+    format!("?fieldManager={}{dry}{validation}", rng.pick(&MANAGERS))
+}
+
+/// At times a field that nobody knows.
+fn mistake(rng: &mut Rng, object: &mut Value) {
+    match rng.below(25) {
+        0 => object["unknown"] = json!(1),
+        1 => object["metadata"]["colour"] = json!("blue"),
+        2 if object["spec"].is_object() => object["spec"]["unknown"] = json!({"a": 1}),
+        _ => {}
+    }
 }
 
 fn create(rng: &mut Rng, target: &Target) -> String {
     let query = query(rng);
-    format!("POST {}{query}\n\n{}\n", target.kind.path(&target.namespace), target.manifest(rng, true))
+    let mut manifest = target.manifest(rng, true);
+    mistake(rng, &mut manifest);
+    format!("POST {}{query}\n\n{manifest}\n", target.kind.path(&target.namespace))
 }
 
 fn apply(rng: &mut Rng, target: &Target) -> String {
@@ -137,7 +159,9 @@ fn paths(value: &Value, at: String, out: &mut Vec<String>) {
 
 fn merge_patch(rng: &mut Rng, target: &Target) -> String {
     let query = query(rng);
-    format!("PATCH {}{query}\nContent-Type: {MERGE}\n\n{}\n", target.path(), partial(rng, target))
+    let mut patch = partial(rng, target);
+    mistake(rng, &mut patch);
+    format!("PATCH {}{query}\nContent-Type: {MERGE}\n\n{patch}\n", target.path())
 }
 
 fn strategic_patch(rng: &mut Rng, target: &Target) -> String {
@@ -192,37 +216,83 @@ fn put(rng: &mut Rng, target: &Target) -> String {
 }
 
 fn delete(rng: &mut Rng, target: &Target) -> String {
-    let body = match rng.below(4) {
+    if rng.percent(8) {
+        let selector = rng.pick(&["app%3Dweb", "app%21%3Dweb", "tier"]);
+        return format!("DELETE {}?labelSelector={selector}\n", target.kind.path(&target.namespace));
+    }
+    let query = rng.pick(&["", "", "?propagationPolicy=Background", "?gracePeriodSeconds=0", "?dryRun=All"]);
+    let body = match rng.below(5) {
         0 => format!("\n{{\"preconditions\": {{\"resourceVersion\": \"{{rv:{}}}\"}}}}\n", target.memory()),
         1 => format!("\n{{\"preconditions\": {{\"uid\": \"{{uid:{}}}\"}}}}\n", target.memory()),
+        2 => "\n{\"preconditions\": {\"resourceVersion\": \"1\"}}\n".to_owned(),
         _ => String::new(),
     };
-    format!("DELETE {}\n{body}", target.path())
+    format!("DELETE {}{query}\n{body}", target.path())
 }
 
 fn subresource(rng: &mut Rng, target: &Target) -> String {
+    if target.kind.has_scale() && rng.percent(50) {
+        return scale(rng, target);
+    }
     let query = query(rng);
-    let replicas = 1 + rng.below(4);
-    match target.kind {
-        Kind::Deployment if rng.percent(60) => {
-            let body = json!({"spec": {"replicas": replicas}});
-            format!("PATCH {}/scale{query}\nContent-Type: {MERGE}\n\n{body}\n", target.path())
+    let Some(status) = more::status(target.kind, rng) else { return format!("GET {}\n", target.path()) };
+    let path = format!("{}/status", target.path());
+    let mut body = json!({"status": status});
+    match rng.below(5) {
+        0 => format!("from {}\nPUT {path}{query}\n\n{body}\n", target.memory()),
+        1 => {
+            body["metadata"] = json!({"labels": {"by": "status"}, "annotations": {"note": "status"}});
+            format!("PATCH {path}{query}\nContent-Type: {MERGE}\n\n{body}\n")
         }
-        Kind::Deployment => {
-            let body = json!({"status": {"replicas": replicas, "observedGeneration": 1}});
-            format!("PATCH {}/status{query}\nContent-Type: {MERGE}\n\n{body}\n", target.path())
+        2 => format!("PATCH {path}{query}\nContent-Type: {MERGE}\n\n{body}\n"),
+        3 => format!("GET {path}\n"),
+        _ => {
+            let force = if rng.percent(60) { "&force=true" } else { "" };
+            body["apiVersion"] = target.kind.api_version().into();
+            body["kind"] = target.kind.name().into();
+            body["metadata"] = json!({"name": target.name});
+            format!("PATCH {path}{query}{force}\nContent-Type: {APPLY}\n\n{body}\n")
         }
-        kind if kind.is_custom() => {
-            let body = json!({"apiVersion": kind.api_version(), "kind": kind.name(), "metadata": {"name": target.name}, "status": {"ready": rng.percent(50)}});
-            format!("PATCH {}/status{query}&force=true\nContent-Type: {APPLY}\n\n{body}\n", target.path())
+    }
+}
+
+fn scale(rng: &mut Rng, target: &Target) -> String {
+    let query = query(rng);
+    let path = format!("{}/scale", target.path());
+    let replicas = rng.below(8);
+    let mut body = json!({"spec": {"replicas": replicas}});
+    match rng.below(4) {
+        0 => format!("GET {path}\n"),
+        1 => {
+            body["metadata"] = json!({"name": target.name, "namespace": target.namespace});
+            format!("PUT {path}{query}\n\n{body}\n")
         }
-        _ => format!("GET {}\n", target.path()),
+        2 => {
+            let force = if rng.percent(60) { "&force=true" } else { "" };
+            body["apiVersion"] = "autoscaling/v1".into();
+            body["kind"] = "Scale".into();
+            body["metadata"] = json!({"name": target.name});
+            format!("PATCH {path}{query}{force}\nContent-Type: {APPLY}\n\n{body}\n")
+        }
+        _ => format!("PATCH {path}{query}\nContent-Type: {MERGE}\n\n{body}\n"),
     }
 }
 
 fn managed_fields(rng: &mut Rng, target: &Target) -> String {
     let query = query(rng);
-    let entries = rng.pick(&[json!([{}]), json!([])]).clone();
-    let body = json!([{"op": "replace", "path": "/metadata/managedFields", "value": entries}]);
+    let body = match rng.below(6) {
+        0 => json!([{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]),
+        1 => json!([{"op": "replace", "path": "/metadata/managedFields", "value": []}]),
+        // What one manager owned is given to another, as when a tool takes over from another.
+        2 => json!([{"op": "replace", "path": "/metadata/managedFields/0/manager", "value": rng.pick(&MANAGERS)}]),
+        3 => json!([
+            {"op": "replace", "path": "/metadata/managedFields/0/manager", "value": rng.pick(&MANAGERS)},
+            {"op": "replace", "path": "/metadata/managedFields/0/operation", "value": "Apply"},
+        ]),
+        4 => json!([{"op": "remove", "path": "/metadata/managedFields/0"}]),
+        _ => {
+            json!([{"op": "replace", "path": "/metadata/managedFields/0/operation", "value": rng.pick(&["Update", "Else"])}])
+        }
+    };
     format!("PATCH {}{query}\nContent-Type: {JSON_PATCH}\n\n{body}\n", target.path())
 }

@@ -9,6 +9,7 @@ use driftless::sim::apiserver::resources::Resources;
 use driftless::sim::apiserver::status::{FieldError, Status};
 use driftless::sim::kinds::services::Addresses;
 use driftless::sim::kinds::{self, Generation, Kind};
+use driftless::sim::schema::{Schemas, store};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -117,11 +118,15 @@ fn finish(resource: &str, sent: &Value, mut new: Value, old: Option<&Value>, mut
             hide_chosen(&mut new, sent);
         }
     }
+    let kind = sent["kind"].as_str().unwrap();
+    let (group, version) = sent["apiVersion"].as_str().unwrap().split_once('/').unwrap_or(("", "v1"));
     if errors.is_empty() {
+        let schema = Schemas::builtin().of(group, version, kind).unwrap();
+        if kind != "CustomResourceDefinition" {
+            store(schema.root(), &mut new);
+        }
         return new;
     }
-    let kind = sent["kind"].as_str().unwrap();
-    let (group, _) = sent["apiVersion"].as_str().unwrap().split_once('/').unwrap_or(("", ""));
     Status::invalid(group, kind, sent["metadata"]["name"].as_str().unwrap(), &errors).to_value()
 }
 

@@ -41,7 +41,14 @@ pub(super) const CLAIMS: &[BuiltIn] = &[
 ];
 
 pub(super) const CLASSES: &[BuiltIn] = &[
-    NAME,
+    BuiltIn::text("Name", |o, _| {
+        let defaults =
+            ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
+        let is_default = defaults.iter().any(|name| at(o, "metadata.annotations").get(name) == Some(&"true".into()));
+        let name = text(o, "metadata.name");
+        if is_default { format!("{name} (default)").into() } else { name.into() }
+    })
+    .formatted("name"),
     BuiltIn::text("Provisioner", |o, _| text(o, "provisioner").into()),
     BuiltIn::text("ReclaimPolicy", |o, _| or(text(o, "reclaimPolicy"), "Delete").into()),
     BuiltIn::text("VolumeBindingMode", |o, _| or(text(o, "volumeBindingMode"), "Immediate").into()),

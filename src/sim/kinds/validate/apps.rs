@@ -114,8 +114,8 @@ pub(in crate::sim::kinds) fn update_stateful_set(new: &Value, old: &Value, error
     unchanged(errors, new, old);
     let claims = at(new, "spec.volumeClaimTemplates");
     if claims != at(old, "spec.volumeClaimTemplates") {
-        let claims = claims.as_array().into_iter().flatten().map(super::storage::shown_claim);
-        let shown = format!("[{}]", claims.collect::<Vec<_>>().join(","));
+        let shown = claims.as_array().map(|claims| claims.iter().map(super::storage::shown_claim).collect::<Vec<_>>());
+        let shown = shown.map_or_else(|| "null".to_owned(), |claims| format!("[{}]", claims.join(",")));
         invalid_shown(errors, "spec.volumeClaimTemplates", shown, IMMUTABLE);
     }
 }
@@ -124,6 +124,9 @@ pub(in crate::sim::kinds) fn daemon_set(object: &Value, errors: &mut Errors) {
     let selector = at(object, "spec.selector");
     super::selectors::check(errors, "spec.selector", selector);
     matches_template(errors, object, selector);
+    if selector.is_object() && super::selectors::shown(selector) == "{}" {
+        invalid_shown(errors, "spec.selector", "{}".to_owned(), "empty selector is invalid for daemonset");
+    }
     pods::endless_template(errors, object, "DaemonSet");
     for field in ["spec.minReadySeconds", "spec.revisionHistoryLimit"] {
         not_negative(errors, object, "", field);

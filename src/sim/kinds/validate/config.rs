@@ -49,7 +49,7 @@ pub(in crate::sim::kinds) fn config_map(map: &Value, errors: &mut Errors) {
     keys(errors, map, "binaryData");
     let texts: usize = members(map, "data").map(|(_, value)| value.as_str().unwrap_or_default().len()).sum();
     let bytes: usize = members(map, "binaryData").map(|(_, value)| decoded(value)).sum();
-    too_large(errors, "", texts + bytes);
+    too_large(errors, "[]", texts + bytes);
 }
 
 pub(in crate::sim::kinds) fn update_config_map(new: &Value, old: &Value, errors: &mut Errors) {

@@ -12,6 +12,7 @@ pub(super) mod rbac;
 mod schedule;
 mod selectors;
 pub(super) mod services;
+pub(in crate::sim) mod statuses;
 pub(super) mod storage;
 mod volumes;
 

@@ -79,7 +79,13 @@ pub(super) fn of_workload(errors: &mut Errors, object: &Value, missing_is_told: 
     if selector.is_null() && missing_is_told {
         required(errors, "spec.selector");
     }
-    if check(errors, "spec.selector", selector) {
+    let right = check(errors, "spec.selector", selector);
+    if !selector.is_null() && shown(selector) == "{}" && missing_is_told {
+        // That of a ReplicaSet is told in the words of a Deployment.
+        let kind = if text(object, "kind") == "StatefulSet" { "statefulset" } else { "deployment" };
+        invalid_shown(errors, "spec.selector", "{}".to_owned(), format!("empty selector is invalid for {kind}"));
+    }
+    if right {
         matches_template(errors, object, selector);
     } else {
         invalid_shown(errors, "spec.selector", shown(selector), "invalid label selector");

@@ -178,6 +178,12 @@ pub(in crate::sim::kinds) fn update(new: &Value, old: &Value, errors: &mut Error
         let detail = "may not change once set";
         invalid(errors, "spec.clusterIPs[0]", at(new, "spec.clusterIPs"), detail);
     }
+    let points = at(new, "status.loadBalancer.ingress");
+    if points != at(old, "status.loadBalancer.ingress") && !is_blank(points) && text(new, "spec.type") != "LoadBalancer"
+    {
+        let detail = "may only be used when `spec.type` is 'LoadBalancer'";
+        forbidden(errors, "status.loadBalancer.ingress", detail);
+    }
     let balanced = |service: &Value| text(service, "spec.type") == "LoadBalancer";
     let class = at(new, "spec.loadBalancerClass");
     if balanced(new) && balanced(old) && class != at(old, "spec.loadBalancerClass") {

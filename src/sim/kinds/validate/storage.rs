@@ -80,6 +80,9 @@ pub(super) fn shown_claim(claim: &Value) -> String {
 
 pub(in crate::sim::kinds) fn update_claim(new: &Value, old: &Value, errors: &mut Errors) {
     let mut before = at(old, "spec").clone();
+    if !has(&before, "storageClassName") && !has(old, "metadata.annotations.volume.beta.kubernetes.io/storage-class") {
+        super::super::value::keep(&mut before, at(new, "spec"), "storageClassName");
+    }
     // A claim is bound once, and a bound one may grow.
     if is_blank(at(&before, "volumeName")) {
         super::super::value::keep(&mut before, at(new, "spec"), "volumeName");
@@ -95,6 +98,12 @@ pub(in crate::sim::kinds) fn update_claim(new: &Value, old: &Value, errors: &mut
             claims";
         let difference = internal::difference("PersistentVolumeClaimSpec", &before, after);
         forbidden(errors, "spec", format!("{why}\n{difference}"));
+    }
+    let size = |claim: &Value, path: &str| amount::parse(text(claim, path)).unwrap_or(0);
+    let (wanted, had) = (size(new, "spec.resources.requests.storage"), size(old, "spec.resources.requests.storage"));
+    if wanted < had && wanted <= size(old, "status.capacity.storage") {
+        let detail = "field can not be less than status.capacity";
+        forbidden(errors, "spec.resources.requests.storage", detail);
     }
     if at(new, "spec.volumeMode") != at(old, "spec.volumeMode") {
         invalid(errors, "volumeMode", at(new, "spec.volumeMode"), IMMUTABLE);

@@ -12,7 +12,7 @@ pub(super) fn patches(random: &mut Random, seen: &Seen<'_>, files: &mut Vec<(Str
         items += &match random.below(10) {
             0..=4 => strategic(random, made),
             5..=8 => json(random, made),
-            _ => renaming(random, made),
+            _ => renaming(random, seen, made),
         };
     }
     let mut text = if items.is_empty() { items } else { format!("patches:\n{items}") };
@@ -37,11 +37,15 @@ pub(super) fn patches(random: &mut Random, seen: &Seen<'_>, files: &mut Vec<(Str
     text
 }
 
-/// A patch that gives an object another name or kind.
-fn renaming(random: &mut Random, made: &Made) -> String {
+/// A patch that gives an object another name or kind. Maps that are generated keep theirs: they need a hash, and of other
+/// kinds kustomize hashes its parser's nodes, lines and columns included, which we refuse (`refusals.rs`). A target by
+/// kind and name means them, too.
+fn renaming(random: &mut Random, seen: &Seen<'_>, made: &Made) -> String {
     let target = format!("- target: {{kind: {}, name: {}}}\n", made.kind, made.name);
     let name = random.of(&["renamed", "renamed-2", "db-2"]);
-    let kind = random.of(&["Renamed", made.kind]);
+    let drawn = random.of(&["Renamed", made.kind]);
+    let generated = made.kind == "ConfigMap" && seen.generated.contains(&made.name);
+    let kind = if generated { made.kind } else { drawn };
     match random.below(4) {
         0 => format!(
             "{target}  patch: |-\n    - {{op: replace, path: /metadata/name, value: {name}}}\n    - {{op: replace, path: /kind, value: {kind}}}\n"
