@@ -98,6 +98,11 @@ impl ControlPlane {
         &self.kubeconfig
     }
 
+    /// The program kubectl.
+    pub(crate) fn kubectl_program(&self) -> &Path {
+        &self.kubectl
+    }
+
     /// Runs kubectl with a kubeconfig.
     pub(crate) fn kubectl_with(&self, kubeconfig: &Path, arguments: &[&str]) -> Output {
         self.kubectl_command(kubeconfig).args(arguments).output().unwrap()
