@@ -5,6 +5,7 @@ mod demo;
 mod drift;
 mod faults;
 mod fleet;
+mod kubectl;
 mod kustomize;
 mod leader;
 mod managed;

@@ -10,7 +10,7 @@ use crate::support::control_plane::ControlPlane;
 /// Random sequences of writes that the model answers as kube-apiserver does.
 const SEQUENCES: u64 = 500;
 /// Of these, how many it still answers otherwise. The number only gets lower.
-const OPEN: usize = 80;
+const OPEN: usize = 34;
 
 /// The server of a control plane.
 fn server(plane: &ControlPlane) -> Http {

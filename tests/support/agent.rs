@@ -6,7 +6,6 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -47,9 +46,8 @@ pub(crate) struct Agent {
 impl Rig {
     /// A namespace of its own, an empty repository, a proxy; the definition of Applications is installed once.
     pub(crate) fn new(prefix: &str) -> Self {
-        static INSTALL: Once = Once::new();
         let plane = ControlPlane::shared();
-        INSTALL.call_once(|| {
+        plane.installed.call_once(|| {
             let crds = Command::new(env!("CARGO_BIN_EXE_driftless")).arg("crds").output().unwrap();
             assert!(crds.status.success(), "{}", String::from_utf8_lossy(&crds.stderr));
             install(plane, &crds.stdout);

@@ -5,12 +5,14 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tempfile::TempDir;
+
+use super::model_plane::ModelPlane;
 
 /// Deletes the content of namespaces, and what has lost its owner.
 pub(crate) const GARBAGE_COLLECTION: &str = "namespace-controller,garbage-collector-controller";
@@ -21,18 +23,41 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// supervisor watches a pipe that only this process holds open.
 #[derive(Debug)]
 pub(crate) struct ControlPlane {
-    supervisor: Child,
-    pipe: Option<ChildStdin>,
+    server: Server,
     kubeconfig: PathBuf,
     kubectl: PathBuf,
     names: AtomicU64,
+    /// The definition of Applications.
+    pub(crate) installed: Once,
     _logs: TempDir,
 }
 
+#[derive(Debug)]
+enum Server {
+    Real { supervisor: Child, pipe: Option<ChildStdin> },
+    Model { _served: ModelPlane },
+}
+
+/// Whether the test that this is called in wants the model in place of a real control plane.
+fn is_model() -> bool {
+    std::thread::current().name().is_some_and(|test| test.starts_with("model::"))
+}
+
 impl ControlPlane {
+    /// The model, in the place of one.
+    fn model() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (served, kubeconfig) = ModelPlane::start(folder.path());
+        let server = Server::Model { _served: served };
+        Self { server, kubeconfig, kubectl: kubectl(), names: AtomicU64::new(1), installed: Once::new(), _logs: folder }
+    }
+
     /// Starts one with the given controllers (comma-separated, may be none). Builds the programs if they are not there,
     /// which takes minutes once.
     pub(crate) fn start(controllers: &str) -> Self {
+        if is_model() {
+            return Self::model();
+        }
         let logs = tempfile::tempdir().unwrap();
         let errors = logs.path().join("errors");
         let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/hack/control-plane/up.sh"));
@@ -54,20 +79,28 @@ impl ControlPlane {
             }))
         };
         let (kubeconfig, kubectl) = (value("KUBECONFIG"), value("KUBECTL"));
-        Self { supervisor, pipe, kubeconfig, kubectl, names: AtomicU64::new(1), _logs: logs }
+        let server = Server::Real { supervisor, pipe };
+        Self { server, kubeconfig, kubectl, names: AtomicU64::new(1), installed: Once::new(), _logs: logs }
     }
 
     /// The one that all tests of this process share unless they break it. It collects garbage and runs nothing else, so
     /// statuses of workloads are the tests' to write.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<ControlPlane> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(GARBAGE_COLLECTION))
+        static MODEL: OnceLock<ControlPlane> = OnceLock::new();
+        let shared = if is_model() { &MODEL } else { &SHARED };
+        shared.get_or_init(|| Self::start(GARBAGE_COLLECTION))
     }
 
     /// The kubeconfig: `admin` (the current context), `alice` and `bob` may do everything, `agent` nothing that it was
     /// not allowed to. Each user is a context, with the token `NAME-token`.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// The program kubectl.
+    pub(crate) fn kubectl_program(&self) -> &Path {
+        &self.kubectl
     }
 
     /// Runs kubectl with a kubeconfig.
@@ -106,7 +139,10 @@ impl ControlPlane {
 
     /// Id of the process group of the supervisor and the servers.
     pub(crate) fn group(&self) -> u32 {
-        self.supervisor.id()
+        match &self.server {
+            Server::Real { supervisor, .. } => supervisor.id(),
+            Server::Model { .. } => panic!("the model runs in this process"),
+        }
     }
 }
 
@@ -123,12 +159,13 @@ pub(crate) fn kubectl() -> PathBuf {
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        drop(self.pipe.take());
+        let Server::Real { supervisor, pipe } = &mut self.server else { return };
+        drop(pipe.take());
         let started = Instant::now();
-        while matches!(self.supervisor.try_wait(), Ok(None)) {
+        while matches!(supervisor.try_wait(), Ok(None)) {
             if started.elapsed() > STOP_LIMIT {
-                signal(9, self.group());
-                let _ = self.supervisor.wait();
+                signal(9, supervisor.id());
+                let _ = supervisor.wait();
                 break;
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -14,6 +14,17 @@ use super::git::{GitRepo, git_command};
 /// The certificate authority that signed the server's certificate (PEM).
 pub(crate) const CA: &str = include_str!("tls/ca.pem");
 
+/// What a server on loopback needs for TLS; [`CA`] signed its certificate.
+pub(crate) fn tls() -> Arc<rustls::ServerConfig> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    super::init();
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key")).unwrap();
+    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
+    Arc::new(config.unwrap())
+}
+
 /// How the server answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
@@ -73,13 +84,7 @@ impl GitServer {
 
     /// Serves a repository over HTTPS, with a certificate that [`CA`] signed.
     pub(crate) fn start_tls(repo: &GitRepo) -> Self {
-        use rustls::pki_types::pem::PemObject as _;
-        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-        super::init();
-        let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server.key")).unwrap();
-        let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key);
-        Self::listen(repo, Some(Arc::new(config.unwrap())))
+        Self::listen(repo, Some(tls()))
     }
 
     fn listen(repo: &GitRepo, tls: Option<Arc<rustls::ServerConfig>>) -> Self {

@@ -29,6 +29,8 @@ const SEEDS: Range<u64> = 0..1000;
 /// How long the agents may take until everything is as Git says, once nothing fails any more: the longest pauses of
 /// retries and of contested objects are five minutes.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// After this long a watch that has fallen silent was found out and begun anew, and what failed was tried again.
+const SILENCE: Duration = Duration::from_secs(120);
 /// How long nothing may happen then.
 const QUIET: Duration = Duration::from_secs(40);
 
@@ -89,8 +91,7 @@ async fn peace(world: &mut World) -> Option<String> {
     if let Some(difference) = converge(world).await {
         return Some(format!("not as Git says after {PATIENCE:?}: {difference}"));
     }
-    // What is still under way may end, and what failed may be tried again.
-    world.pass(QUIET).await;
+    world.pass(SILENCE).await;
     if let Some(write) = quiet(world).await.first() {
         return Some(format!("settled, and yet: {write:?}"));
     }

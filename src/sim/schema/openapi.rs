@@ -211,7 +211,7 @@ mod tests {
         }
         let mut found = Vec::new();
         schemas().values().for_each(|schema| references(schema, &mut found));
-        assert!(found.len() > 1000);
+        assert!(found.len() > 500, "{}", found.len());
         for name in found {
             assert!(schemas().contains_key(name.strip_prefix(REFERENCE).unwrap()), "{name}");
         }

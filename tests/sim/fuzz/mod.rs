@@ -16,7 +16,7 @@ use super::server::Server;
 /// How often a sequence that fails is run again to find a shorter one.
 const MAX_TRIES: usize = 150;
 /// Sequences that fail and are told before the run ends.
-const MAX_TOLD: usize = 40;
+const MAX_TOLD: usize = 5;
 
 /// Two servers that should give the same answers.
 pub(crate) struct Pair<'a> {

@@ -1,0 +1,168 @@
+//! kubectl against the model and against a real kube-apiserver: the same commands, with what it prints and how it ends compared.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, LazyLock};
+
+use driftless::sim::apiserver::ApiServer;
+use driftless::sim::apiserver::lifecycle::Controllers;
+use driftless::sim::shared::Shared;
+use jiff::Timestamp;
+use regex::Regex;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::sim::model::accounts;
+use crate::support::control_plane::{ControlPlane, GARBAGE_COLLECTION};
+
+const COMMANDS: &str = include_str!("commands.txt");
+/// How many seconds a command may take.
+const LIMIT: &str = "60";
+/// Set to 1, all that kubectl prints is printed.
+const SHOW: &str = "DRIFTLESS_SHOW";
+
+/// The model, served over HTTP.
+struct Served {
+    address: String,
+    stopped: CancellationToken,
+    // Ends what is served when it is dropped.
+    _runtime: Runtime,
+}
+
+impl Served {
+    fn start() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let controllers = Controllers { namespaces: true, garbage: true };
+        let server = ApiServer::new(1, controllers, accounts(), Timestamp::now());
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let stopped = CancellationToken::new();
+        runtime.spawn(Shared::new(server, Arc::new(Timestamp::now)).serve(listener, stopped.clone()));
+        Self { address, stopped, _runtime: runtime }
+    }
+
+    fn kubeconfig(&self) -> String {
+        let users = ["admin", "alice", "bob", "agent"];
+        let user = users.map(|name| format!("- {{name: {name}, user: {{token: {name}-token}}}}\n")).concat();
+        let context =
+            users.map(|name| format!("- {{name: {name}, context: {{cluster: test, user: {name}}}}}\n")).concat();
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: admin\nclusters:\n- {{name: test, cluster: {{server: \
+             \"{}\"}}}}\nusers:\n{user}contexts:\n{context}",
+            self.address
+        )
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stopped.cancel();
+    }
+}
+
+/// Where kubectl runs: a folder with its own configuration, cache and programs.
+struct Place {
+    folder: TempDir,
+    path: std::ffi::OsString,
+}
+
+impl Place {
+    fn new(kubectl: &Path, kubeconfig: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = folder.path().join("bin");
+        fs::create_dir(&programs).unwrap();
+        std::os::unix::fs::symlink(kubectl, programs.join("kubectl")).unwrap();
+        fs::write(folder.path().join("kubeconfig"), kubeconfig).unwrap();
+        let known = std::env::var_os("PATH").unwrap();
+        let folders: Vec<PathBuf> = std::iter::once(programs).chain(std::env::split_paths(&known)).collect();
+        Self { folder, path: std::env::join_paths(folders).unwrap() }
+    }
+
+    /// What a line of a shell prints, and how it ends.
+    fn run(&self, line: &str) -> String {
+        let home = self.folder.path();
+        let mut command = Command::new("timeout");
+        command
+            .args([LIMIT, "sh", "-c", line])
+            .current_dir(home)
+            .stdin(Stdio::null())
+            .env("PATH", &self.path)
+            .env("HOME", home);
+        command.env("KUBECONFIG", home.join("kubeconfig")).env("KUBECACHEDIR", home.join("cache")).env("TZ", "UTC");
+        let output = command.output().unwrap();
+        let told = |bytes: &[u8]| normal(&String::from_utf8_lossy(bytes));
+        let (out, errors) = (told(&output.stdout), told(&output.stderr));
+        let errors: String = errors.lines().map(|line| format!("! {line}\n")).collect();
+        format!("{out}{errors}({})\n", output.status.code().unwrap_or(-1))
+    }
+}
+
+/// What no two runs share, replaced, and the spaces of tables, which follow from it.
+fn normal(text: &str) -> String {
+    static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+        let rules = [
+            (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"),
+            (r"https?://127\.0\.0\.1:\d+", "<server>"),
+            (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| [+-]\d{4})?( UTC)?", "<time>"),
+            (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "<time>"),
+            (r#"(?i)(resource ?version"?: *)"?\d+"?"#, "$1<rv>"),
+            (r"\b10\.0\.\d+\.\d+\b", "<ip>"),
+            (r"\b3[0-2]\d{3}\b", "<port>"),
+            (r"/\S*(LIVE|MERGED)-\d+/", "<$1>/"),
+            (r"/\S*/kubectl-edit-\d+\.yaml", "<edited>"),
+            // A token carries its time, and its signature.
+            (r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>"),
+            (r"\b(\d+[dhms]){1,2}\b", "<age>"),
+            (r" {2,}", "  "),
+            (r"(?m) +$", ""),
+        ];
+        rules.into_iter().map(|(pattern, name)| (Regex::new(pattern).unwrap(), name)).collect()
+    });
+    let mut text = text.to_owned();
+    for (pattern, name) in RULES.iter() {
+        text = pattern.replace_all(&text, *name).into_owned();
+    }
+    text
+}
+
+fn steps() -> impl Iterator<Item = &'static str> {
+    COMMANDS.split("\n\n").map(str::trim).filter(|step| !step.starts_with('#') && !step.is_empty())
+}
+
+fn run_all(place: &Place) -> Vec<String> {
+    let show = std::env::var_os(SHOW).is_some();
+    let told = steps().map(|step| {
+        let told = place.run(step);
+        if show {
+            println!("{}$ {step}\n{told}", place.folder.path().display());
+        }
+        told
+    });
+    told.collect()
+}
+
+#[test]
+fn kubectl_does_with_the_model_what_it_does_with_a_server() {
+    let plane = ControlPlane::start(GARBAGE_COLLECTION);
+    let served = Served::start();
+    let real = Place::new(plane.kubectl_program(), &fs::read_to_string(plane.kubeconfig()).unwrap());
+    let model = Place::new(plane.kubectl_program(), &served.kubeconfig());
+    let (ours, theirs) = std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| run_all(&real));
+        (run_all(&model), theirs.join().unwrap())
+    });
+    let mut told = String::new();
+    let mut differing = 0;
+    for ((step, its), mine) in steps().zip(&theirs).zip(&ours) {
+        if its != mine {
+            differing += 1;
+            told.push_str(&format!("$ {step}\n--- the server\n{its}--- the model\n{mine}\n"));
+        }
+    }
+    println!("{} commands, {differing} differ", ours.len());
+    assert!(ours.len() > 200, "{} commands", ours.len());
+    assert!(told.is_empty(), "{differing} of {} commands differ\n{told}", ours.len());
+}
