@@ -35,7 +35,7 @@ struct Served {
 impl Served {
     fn start() -> Self {
         let runtime = Runtime::new().unwrap();
-        let controllers = Controllers { namespaces: true, garbage: true };
+        let controllers = Controllers { namespaces: true, garbage: true, ..Controllers::default() };
         let server = ApiServer::new(1, controllers, accounts(), Timestamp::now());
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
