@@ -8,7 +8,7 @@ mod pods;
 mod printer;
 mod scaling;
 mod selector;
-mod storage;
+pub(super) mod storage;
 mod workloads;
 
 use std::borrow::Cow;

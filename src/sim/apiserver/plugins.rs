@@ -7,11 +7,9 @@ use super::resources::Resource;
 use super::status::Status;
 use super::store::{Key, Stored};
 use super::{ApiServer, Call};
+use crate::sim::kinds::pods::system_priority;
 use crate::sim::kinds::value::{at, fill, fill_blank, has, is_blank, number, text};
 
-/// Classes of pods that every cluster has.
-const SYSTEM_CLASSES: [(&str, i64); 2] =
-    [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)];
 const PRIORITY_CLASSES: &str = "priorityclasses.scheduling.k8s.io";
 const STORAGE_CLASSES: &str = "storageclasses.storage.k8s.io";
 /// The annotation of the class of claims that name none, and the annotation by which a claim names one.
@@ -46,23 +44,22 @@ impl ApiServer {
     /// Gives a pod the priority of its class. The error says why it may not have the one that it names.
     fn set_priority(&self, pod: &mut Value) -> Result<(), String> {
         let named = text(pod, "spec.priorityClassName").to_owned();
-        let (class, priority, policy) =
-            if let Some((name, priority)) = SYSTEM_CLASSES.iter().find(|(name, _)| *name == named) {
-                ((*name).to_owned(), *priority, PREEMPT.to_owned())
-            } else {
-                let class = match named.as_str() {
-                    "" => self.default_priority_class(),
-                    name => match self.store.get(PRIORITY_CLASSES, &Key::new(None, name)) {
-                        Some(stored) => stored.value(),
-                        None => return Err(format!("no PriorityClass with name {name} was found")),
-                    },
-                };
-                let policy = match text(&class, "preemptionPolicy") {
-                    "" => PREEMPT,
-                    policy => policy,
-                };
-                (meta::text(&class, "name").to_owned(), number(&class, "value"), policy.to_owned())
+        let (class, priority, policy) = if let Some(priority) = system_priority(&named) {
+            (named, priority, PREEMPT.to_owned())
+        } else {
+            let class = match named.as_str() {
+                "" => self.default_priority_class(),
+                name => match self.store.get(PRIORITY_CLASSES, &Key::new(None, name)) {
+                    Some(stored) => stored.value(),
+                    None => return Err(format!("no PriorityClass with name {name} was found")),
+                },
             };
+            let policy = match text(&class, "preemptionPolicy") {
+                "" => PREEMPT,
+                policy => policy,
+            };
+            (meta::text(&class, "name").to_owned(), number(&class, "value"), policy.to_owned())
+        };
         let told = "must not be provided in pod spec; priority admission controller computed";
         if has(pod, "spec.priority") && number(pod, "spec.priority") != priority {
             let sent = number(pod, "spec.priority");

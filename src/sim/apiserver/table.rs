@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::columns::{self, Column};
 use super::form::MetaVersion;
+use super::meta;
 use super::reply::{Reply, head, metadata};
 use super::request::Query;
 use super::resources::Resource;
@@ -65,11 +66,19 @@ pub fn list(
         return Reply::pieces(200, vec![format!("{opened}null}}").into()]);
     }
     let mut body = vec![Bytes::from(format!("{opened}["))];
+    let classes = resource.qualified() == "storageclasses.storage.k8s.io";
     for (index, (_, stored)) in items.iter().enumerate() {
         if index > 0 {
             body.push(Bytes::from_static(b","));
         }
-        body.push(row(resource, &columns, stored, version, include, now).to_string().into());
+        let mut row = row(resource, &columns, stored, version, include, now);
+        if classes && columns::storage::is_default(&stored.value()) {
+            // Only lists tell which one that is.
+            if let Some(name) = row.pointer_mut("/cells/0") {
+                *name = format!("{} (default)", meta::text(&stored.value(), "name")).into();
+            }
+        }
+        body.push(row.to_string().into());
     }
     body.push(Bytes::from_static(b"]}"));
     Reply::pieces(200, body)

@@ -5,7 +5,7 @@ mod apps;
 mod batch;
 mod config;
 mod internal;
-mod pods;
+pub(in crate::sim) mod pods;
 mod policies;
 pub mod services;
 mod storage;

@@ -177,8 +177,21 @@ pub(super) fn defaults(pod: &mut Value) {
     }
 }
 
-/// Sets what admission and the server set in new pods: tolerations of failing nodes, and the first status.
+/// The priority of a class that every cluster has.
+pub(in crate::sim) fn system_priority(class: &str) -> Option<i64> {
+    match class {
+        "system-node-critical" => Some(2_000_001_000),
+        "system-cluster-critical" => Some(2_000_000_000),
+        _ => None,
+    }
+}
+
+/// Sets what admission and the server set in new pods: a priority where no class gave one, tolerations of failing nodes, and
+/// the first status.
 pub(super) fn prepare_create(pod: &mut Value) {
+    let priority = system_priority(text(pod, "spec.priorityClassName")).unwrap_or_default();
+    fill(pod, "spec.priority", priority);
+    fill(pod, "spec.preemptionPolicy", "PreemptLowerPriority");
     if number(pod, "spec.terminationGracePeriodSeconds") < 0 {
         set(pod, "spec.terminationGracePeriodSeconds", 1);
     }

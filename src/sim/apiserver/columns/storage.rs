@@ -41,14 +41,7 @@ pub(super) const CLAIMS: &[BuiltIn] = &[
 ];
 
 pub(super) const CLASSES: &[BuiltIn] = &[
-    BuiltIn::text("Name", |o, _| {
-        let defaults =
-            ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
-        let is_default = defaults.iter().any(|name| at(o, "metadata.annotations").get(name) == Some(&"true".into()));
-        let name = text(o, "metadata.name");
-        if is_default { format!("{name} (default)").into() } else { name.into() }
-    })
-    .formatted("name"),
+    NAME,
     BuiltIn::text("Provisioner", |o, _| text(o, "provisioner").into()),
     BuiltIn::text("ReclaimPolicy", |o, _| or(text(o, "reclaimPolicy"), "Delete").into()),
     BuiltIn::text("VolumeBindingMode", |o, _| or(text(o, "volumeBindingMode"), "Immediate").into()),
@@ -94,4 +87,10 @@ fn modes(object: &Value, path: &str) -> String {
         [("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP")];
     let known = short.into_iter().filter(|(mode, _)| found.contains(mode)).map(|(_, short)| short);
     known.collect::<Vec<_>>().join(",")
+}
+
+/// Whether a class is that of claims that name none, which lists of them tell.
+pub(in crate::sim::apiserver) fn is_default(class: &Value) -> bool {
+    let names = ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
+    names.iter().any(|name| at(class, "metadata.annotations").get(name) == Some(&"true".into()))
 }
