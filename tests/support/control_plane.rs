@@ -45,7 +45,7 @@ fn is_model() -> bool {
 
 impl ControlPlane {
     /// The model, in the place of one.
-    fn model() -> Self {
+    pub(crate) fn model() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (served, kubeconfig) = ModelPlane::start(folder.path());
         let server = Server::Model { _served: served };

@@ -1,21 +1,13 @@
 //! kubectl against the model and against a real kube-apiserver: the same commands, with what it prints and how it ends compared.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use driftless::sim::apiserver::ApiServer;
-use driftless::sim::apiserver::lifecycle::Controllers;
-use driftless::sim::shared::Shared;
-use jiff::Timestamp;
 use regex::Regex;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
-use tokio_util::sync::CancellationToken;
 
-use crate::sim::model::accounts;
 use crate::support::control_plane::{ControlPlane, GARBAGE_COLLECTION};
 
 const COMMANDS: &str = include_str!("commands.txt");
@@ -24,45 +16,6 @@ const LIMIT: &str = "60";
 /// Set to 1, all that kubectl prints is printed.
 const SHOW: &str = "DRIFTLESS_SHOW";
 
-/// The model, served over HTTP.
-struct Served {
-    address: String,
-    stopped: CancellationToken,
-    // Ends what is served when it is dropped.
-    _runtime: Runtime,
-}
-
-impl Served {
-    fn start() -> Self {
-        let runtime = Runtime::new().unwrap();
-        let controllers = Controllers { namespaces: true, garbage: true, ..Controllers::default() };
-        let server = ApiServer::new(1, controllers, accounts(), Timestamp::now());
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let stopped = CancellationToken::new();
-        runtime.spawn(Shared::new(server, Arc::new(Timestamp::now)).serve(listener, stopped.clone()));
-        Self { address, stopped, _runtime: runtime }
-    }
-
-    fn kubeconfig(&self) -> String {
-        let users = ["admin", "alice", "bob", "agent"];
-        let user = users.map(|name| format!("- {{name: {name}, user: {{token: {name}-token}}}}\n")).concat();
-        let context =
-            users.map(|name| format!("- {{name: {name}, context: {{cluster: test, user: {name}}}}}\n")).concat();
-        format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: admin\nclusters:\n- {{name: test, cluster: {{server: \
-             \"{}\"}}}}\nusers:\n{user}contexts:\n{context}",
-            self.address
-        )
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.stopped.cancel();
-    }
-}
-
 /// Where kubectl runs: a folder with its own configuration, cache and programs.
 struct Place {
     folder: TempDir,
@@ -70,12 +23,13 @@ struct Place {
 }
 
 impl Place {
-    fn new(kubectl: &Path, kubeconfig: &str) -> Self {
+    fn new(plane: &ControlPlane) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let programs = folder.path().join("bin");
         fs::create_dir(&programs).unwrap();
-        std::os::unix::fs::symlink(kubectl, programs.join("kubectl")).unwrap();
-        fs::write(folder.path().join("kubeconfig"), kubeconfig).unwrap();
+        std::os::unix::fs::symlink(plane.kubectl_program(), programs.join("kubectl")).unwrap();
+        // A copy: commands change it.
+        fs::copy(plane.kubeconfig(), folder.path().join("kubeconfig")).unwrap();
         let known = std::env::var_os("PATH").unwrap();
         let folders: Vec<PathBuf> = std::iter::once(programs).chain(std::env::split_paths(&known)).collect();
         Self { folder, path: std::env::join_paths(folders).unwrap() }
@@ -146,10 +100,8 @@ fn run_all(place: &Place) -> Vec<String> {
 
 #[test]
 fn kubectl_does_with_the_model_what_it_does_with_a_server() {
-    let plane = ControlPlane::start(GARBAGE_COLLECTION);
-    let served = Served::start();
-    let real = Place::new(plane.kubectl_program(), &fs::read_to_string(plane.kubeconfig()).unwrap());
-    let model = Place::new(plane.kubectl_program(), &served.kubeconfig());
+    let planes = [ControlPlane::start(GARBAGE_COLLECTION), ControlPlane::model()];
+    let [real, model] = planes.each_ref().map(Place::new);
     let (ours, theirs) = std::thread::scope(|scope| {
         let theirs = scope.spawn(|| run_all(&real));
         (run_all(&model), theirs.join().unwrap())
