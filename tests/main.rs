@@ -1,6 +1,7 @@
 //! The one test binary; modules by subject.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::duplicate_mod, reason = "tests/model is what is in tests/real, compiled once more")]
 
 mod cli;
 mod engine;

@@ -6,6 +6,8 @@ pub(crate) mod control_plane;
 pub(crate) mod git;
 #[path = "../../tests/support/git_server.rs"]
 pub(crate) mod git_server;
+#[path = "../../tests/support/model_plane.rs"]
+mod model_plane;
 
 /// Installs the TLS provider of the process, as `main` does.
 pub(crate) fn init() {

@@ -5,7 +5,6 @@ use std::fs;
 use std::time::Duration;
 
 use bytes::Bytes;
-use driftless::sim::apiserver::access::User;
 use driftless::sim::apiserver::lifecycle::Controllers;
 use driftless::sim::apiserver::watch::{Frame, Watch};
 use driftless::sim::apiserver::{Answer, ApiServer};
@@ -16,6 +15,7 @@ use super::compare::compare;
 use super::run::answers;
 use super::server::{Next, Server};
 use super::subjects;
+pub(crate) use crate::support::model_plane::accounts;
 
 /// The model in this process, at a time of its own.
 pub(crate) struct Model {
@@ -40,13 +40,6 @@ impl Model {
         let (parts, body) = request.into_parts();
         self.server.handle(&Request::from_parts(parts, Bytes::from(body)), self.now)
     }
-}
-
-/// The users of the real control plane of the tests, each with the token `NAME-token`.
-pub(crate) fn accounts() -> Vec<(String, User)> {
-    let masters = ["admin", "alice", "bob"].map(|name| (name, "system:masters"));
-    let all = masters.into_iter().chain([("agent", "driftless:agents")]);
-    all.map(|(name, group)| (format!("{name}-token"), User::known(name, &[group]))).collect()
 }
 
 fn response(reply: &driftless::sim::apiserver::reply::Reply) -> Response<Vec<u8>> {

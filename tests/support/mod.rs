@@ -5,7 +5,7 @@ pub(crate) mod apps;
 pub(crate) mod control_plane;
 pub(crate) mod git;
 pub(crate) mod git_server;
-mod model_plane;
+pub(crate) mod model_plane;
 pub(crate) mod proxy;
 pub(crate) mod request;
 pub(crate) mod sandbox;

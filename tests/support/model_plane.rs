@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use driftless::sim::apiserver::ApiServer;
+use driftless::sim::apiserver::access::User;
 use driftless::sim::apiserver::lifecycle::Controllers;
 use driftless::sim::serve::Face;
 use driftless::sim::shared::Shared;
@@ -14,10 +15,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::control_plane::install_tls;
 use super::git_server::{CA, tls};
-use crate::sim::model::accounts;
 
 /// Users, each a context, with the token `NAME-token`.
 const USERS: [&str; 4] = ["admin", "alice", "bob", "agent"];
+
+/// The users as the model knows them: all but `agent` may do everything.
+pub(crate) fn accounts() -> Vec<(String, User)> {
+    let group = |name| if name == "agent" { "driftless:agents" } else { "system:masters" };
+    USERS.map(|name| (format!("{name}-token"), User::known(name, &[group(name)]))).into()
+}
 
 /// A model that is served until this is dropped.
 #[derive(Debug)]

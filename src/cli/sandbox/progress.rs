@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What agents tell that the state of the Application tells as well.
-const TOLD_OTHERWISE: [&str; 2] = ["SyncStarted", "Synced"];
+/// What agents tell that is followed by its end.
+const TOLD_OTHERWISE: &str = "SyncStarted";
 /// As many digits of a commit id as Git shows.
 const SHORT: usize = 7;
 
@@ -86,7 +86,8 @@ impl Progress {
             "ADDED" | "MODIFIED" => {
                 let new = Standing::of(object);
                 let old = self.apps.insert(name.to_owned(), new.clone()).unwrap_or_default();
-                if new == old || new.sync.is_empty() {
+                // A commit that changes nothing for it is a new revision, and no news.
+                if (&new.sync, &new.health) == (&old.sync, &old.health) || new.sync.is_empty() {
                     return None;
                 }
                 let revision = new.revision.get(..SHORT).map(|short| format!(" at {short}")).unwrap_or_default();
@@ -137,12 +138,13 @@ struct Logged {
 pub(super) fn notice(logged: &[u8]) -> Option<Line> {
     let Logged { level, message, application, reason } = serde_json::from_slice(logged).ok()?;
     let (application, reason) = (application?, reason?);
-    if TOLD_OTHERWISE.contains(&reason.as_str()) {
+    if reason == TOLD_OTHERWISE {
         return None;
     }
     let subject = application.split_once('/').map_or(application.as_str(), |(_, name)| name).to_owned();
     let tone = if level == "INFO" { Tone::Good } else { Tone::Bad };
     let text = match reason.as_str() {
+        "Synced" => message,
         "DriftReverted" => format!("reverted {message}"),
         _ => format!("{reason}: {message}"),
     };
@@ -207,7 +209,8 @@ mod tests {
         let told = |text: &str| notice(text.as_bytes()).map(|line| format!("{}: {}", line.subject, line.text));
         assert_eq!(told(&log("DriftReverted")).as_deref(), Some("shop: reverted what"));
         assert_eq!(told(&log("Pruned")).as_deref(), Some("shop: Pruned: what"));
-        assert_eq!(told(&log("Synced")), None);
+        assert_eq!(told(&log("Synced")).as_deref(), Some("shop: what"));
+        assert_eq!(told(&log("SyncStarted")), None);
         assert_eq!(told(r#"{"level": "INFO", "message": "starting"}"#), None);
         assert_eq!(told("thread panicked"), None);
     }

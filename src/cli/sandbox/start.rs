@@ -268,8 +268,8 @@ impl Running<'_> {
             api: Some(api.clone()).filter(|api| *api != usual),
             kubectl: on_path("kubectl"),
         };
-        self.screen.text(&tour::text(&tour::tour(&places)));
-        self.screen.text(&format!("The HTTP API of the agent that leads: {api}/api/v1/applications"));
+        self.screen.text(tour::text(&tour::tour(&places)).trim_end());
+        self.screen.text(&format!("\nThe HTTP API of the agent that leads: {api}/api/v1/applications"));
         let fate = if self.folder.stays() { "stays" } else { "is removed then" };
         self.screen.text(&format!("Ctrl-C ends everything; {} {fate}. What happens:\n", here.display()));
         self.tell_programs()

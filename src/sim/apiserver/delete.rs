@@ -173,7 +173,7 @@ impl ApiServer {
             }
             return self.keep_marked(call, key, &old, new, options.dry_run);
         }
-        set_finalizers(&mut new, options.propagation);
+        set_finalizers(&mut new, options.propagation.or_else(|| usual(&table, &old)));
         if table == "pods" {
             return self.delete_pod(call, key, &old, new, options);
         }
@@ -287,6 +287,13 @@ fn grace(pod: &Value, wanted: Option<i64>) -> i64 {
     }
     let own = at("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
     wanted.or(own).unwrap_or(POD_GRACE)
+}
+
+/// What becomes of dependents if nothing is said: by history, those of some objects stay.
+fn usual(table: &str, object: &Value) -> Option<Propagation> {
+    let leaves = matches!(table, "jobs.batch" | "replicationcontrollers");
+    let decided = meta::finalizers(object).iter().any(|name| [FOREGROUND, ORPHAN].contains(name));
+    (leaves && !decided).then_some(Propagation::Orphan)
 }
 
 fn set_finalizers(object: &mut Value, propagation: Option<Propagation>) {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::meta;
+use super::resources::Resource;
 use super::status::Status;
 use super::store::{Key, Stored};
 use super::{ApiServer, Call};
@@ -23,13 +24,10 @@ impl ApiServer {
     /// Nothing is made in a namespace that is not there, or on its way out.
     pub(super) fn admit_into_namespace(&self, call: &Call<'_>, name: &str) -> Result<(), Status> {
         let Some(namespace) = call.address.namespace else { return Ok(()) };
-        let Some(namespaces) = self.resources.get("", "v1", "namespaces") else { return Ok(()) };
-        match self.object(namespaces, &Key::new(None, namespace)) {
-            None => Err(Status::not_found(namespaces, namespace)),
-            Some(found) if meta::get(&found, "deletionTimestamp").is_some() => {
-                Err(Status::terminating(&call.resource, name, namespace))
-            }
+        match self.store.get("namespaces", &Key::new(None, namespace)) {
+            Some(found) if found.deleting => Err(Status::terminating(&call.resource, name, namespace)),
             Some(_) => Ok(()),
+            None => Err(Status::not_found(&Resource::named("", "namespaces"), namespace)),
         }
     }
 

@@ -14,6 +14,7 @@ use super::resources::Resource;
 use super::status::Status;
 use super::store::{Key, Stored};
 use super::watch;
+use crate::sim::kinds::value::take;
 
 /// What of an object stands beside its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +127,7 @@ fn row(
     let beside = match include {
         Include::None => Value::Null,
         Include::Metadata => json!({
-            "kind": "PartialObjectMetadata", "apiVersion": version.api_version(), "metadata": parsed(&metadata(stored)),
+            "kind": "PartialObjectMetadata", "apiVersion": version.api_version(), "metadata": told_alone(resource, parsed(&metadata(stored))),
         }),
         Include::Object => {
             let body = stored.body.get(1..).unwrap_or_default();
@@ -134,6 +135,19 @@ fn row(
         }
     };
     json!({"cells": cells, "object": beside})
+}
+
+/// Metadata without what stands only in whole objects.
+fn told_alone(resource: &Resource, mut metadata: Value) -> Value {
+    if resource.qualified() == "daemonsets.apps"
+        && let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
+    {
+        annotations.remove("deprecated.daemonset.template.generation");
+        if annotations.is_empty() {
+            take(&mut metadata, "annotations");
+        }
+    }
+    metadata
 }
 
 fn definitions(columns: &[Column]) -> Value {

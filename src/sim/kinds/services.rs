@@ -210,48 +210,76 @@ impl Addresses {
     /// right, before it is stored. `old` is the Service as it was; what it had and has no longer is free again. If there
     /// are errors, nothing has changed.
     pub fn assign(&mut self, service: &mut Value, old: Option<&Value>) -> Vec<FieldError> {
-        let mut next = self.clone();
-        if let Some(old) = old {
-            next.release(old);
-        }
-        let mut errors = Vec::new();
-        next.assign_address(service, &mut errors);
-        next.assign_ports(service, &mut errors);
-        if errors.is_empty() {
-            *self = next;
+        let next = (self.next_address, self.next_port);
+        let (errors, moved) = self.exchange(service, old);
+        if !errors.is_empty() {
+            self.take_back(moved);
+            (self.next_address, self.next_port) = next;
         }
         errors
     }
 
     /// What a Service would be given, which is not kept.
     pub fn try_assign(&mut self, service: &mut Value, old: Option<&Value>) -> Vec<FieldError> {
-        let mut tried = self.clone();
-        let errors = tried.assign(service, old);
-        (self.next_address, self.next_port) = (tried.next_address, tried.next_port);
+        let (errors, moved) = self.exchange(service, old);
+        self.take_back(moved);
         errors
+    }
+
+    fn exchange(&mut self, service: &mut Value, old: Option<&Value>) -> (Vec<FieldError>, Moved) {
+        let mut moved = Moved::default();
+        if let Some(old) = old {
+            let (addresses, ports) = held(old);
+            moved.freed_addresses = addresses.into_iter().filter(|address| self.addresses.remove(address)).collect();
+            moved.freed_ports = ports.into_iter().filter(|port| self.ports.remove(port)).collect();
+        }
+        let mut errors = Vec::new();
+        self.assign_address(service, &mut moved, &mut errors);
+        self.assign_ports(service, &mut moved, &mut errors);
+        (errors, moved)
+    }
+
+    fn take_back(&mut self, moved: Moved) {
+        self.free(&moved.addresses, &moved.ports);
+        self.addresses.extend(moved.freed_addresses);
+        self.ports.extend(moved.freed_ports);
+    }
+
+    fn take_address(&mut self, address: u32, moved: &mut Moved) -> bool {
+        let free = self.addresses.insert(address);
+        moved.addresses.extend(free.then_some(address));
+        free
+    }
+
+    fn take_port(&mut self, port: i64, moved: &mut Moved) -> bool {
+        let free = self.ports.insert(port);
+        moved.ports.extend(free.then_some(port));
+        free
     }
 
     /// Takes note of what a Service has from before.
     pub fn keep(&mut self, service: &Value) {
-        self.addresses.extend(texts(service, "spec.clusterIPs").into_iter().filter_map(offset));
-        let ports = items(service, "spec.ports").iter().map(|port| number(port, "nodePort"));
-        self.ports.extend(ports.chain([number(service, "spec.healthCheckNodePort")]).filter(|port| *port != 0));
+        let (addresses, ports) = held(service);
+        self.addresses.extend(addresses);
+        self.ports.extend(ports);
     }
 
     /// Takes back what a Service had.
     pub fn release(&mut self, service: &Value) {
-        for address in texts(service, "spec.clusterIPs") {
-            if let Some(address) = offset(address) {
-                self.addresses.remove(&address);
-            }
-        }
-        for port in items(service, "spec.ports") {
-            self.ports.remove(&number(port, "nodePort"));
-        }
-        self.ports.remove(&number(service, "spec.healthCheckNodePort"));
+        let (addresses, ports) = held(service);
+        self.free(&addresses, &ports);
     }
 
-    fn assign_address(&mut self, service: &mut Value, errors: &mut Vec<FieldError>) {
+    fn free(&mut self, addresses: &[u32], ports: &[i64]) {
+        for address in addresses {
+            self.addresses.remove(address);
+        }
+        for port in ports {
+            self.ports.remove(port);
+        }
+    }
+
+    fn assign_address(&mut self, service: &mut Value, moved: &mut Moved, errors: &mut Vec<FieldError>) {
         let wanted = text(service, "spec.clusterIP");
         if wanted == "None" || !needs_address(service) {
             return;
@@ -260,7 +288,7 @@ impl Addresses {
             // The first and the last address of a network are not given out.
             let next = self.next_address.clamp(1, ADDRESSES - 2);
             if let Some(free) = (next..ADDRESSES - 1).chain(1..next).find(|address| !self.addresses.contains(address)) {
-                self.addresses.insert(free);
+                self.take_address(free, moved);
                 self.next_address = free + 1;
                 let address = Ipv4Addr::from(NETWORK + free).to_string();
                 set(service, "spec.clusterIP", address.as_str());
@@ -273,18 +301,18 @@ impl Addresses {
         }
         let problem = match offset(wanted) {
             None => "the provided network does not match the current range".to_owned(),
-            Some(address) if !self.addresses.insert(address) => "provided IP is already allocated".to_owned(),
+            Some(address) if !self.take_address(address, moved) => "provided IP is already allocated".to_owned(),
             Some(_) => return,
         };
         let detail = format!("failed to allocate IP {wanted}: {problem}");
         errors.push(FieldError::invalid("spec.clusterIPs", at(service, "spec.clusterIPs"), detail));
     }
 
-    fn assign_ports(&mut self, service: &mut Value, errors: &mut Vec<FieldError>) {
+    fn assign_ports(&mut self, service: &mut Value, moved: &mut Moved, errors: &mut Vec<FieldError>) {
         if needs_node_ports(service) {
-            self.take_given(service, errors);
+            self.take_given(service, moved, errors);
             for port in each(service, "spec.ports").filter(|port| number(port, "nodePort") == 0) {
-                if let Some(free) = self.free_port() {
+                if let Some(free) = self.free_port(moved) {
                     set(port, "nodePort", free);
                 }
             }
@@ -292,17 +320,17 @@ impl Addresses {
         if needs_health_port(service) {
             match number(service, "spec.healthCheckNodePort") {
                 0 => {
-                    if let Some(free) = self.free_port() {
+                    if let Some(free) = self.free_port(moved) {
                         set(service, "spec.healthCheckNodePort", free);
                     }
                 }
-                given => drop(self.ports.insert(given)),
+                given => drop(self.take_port(given, moved)),
             }
         }
     }
 
     /// Ports that a Service asks for. One number may stand for one port in several protocols.
-    fn take_given(&mut self, service: &Value, errors: &mut Vec<FieldError>) {
+    fn take_given(&mut self, service: &Value, moved: &mut Moved, errors: &mut Vec<FieldError>) {
         let mut own: Vec<(i64, &str)> = Vec::new();
         for (index, port) in items(service, "spec.ports").iter().enumerate() {
             let given = number(port, "nodePort");
@@ -314,7 +342,7 @@ impl Addresses {
             let problem = if !NODE_PORTS.contains(&given) {
                 let (first, last) = (NODE_PORTS.start(), NODE_PORTS.end());
                 format!("provided port is not in the valid range. The range of valid ports is {first}-{last}")
-            } else if !self.ports.insert(given) && !elsewhere {
+            } else if !self.take_port(given, moved) && !elsewhere {
                 "provided port is already allocated".to_owned()
             } else {
                 own.push((given, protocol));
@@ -324,13 +352,30 @@ impl Addresses {
         }
     }
 
-    fn free_port(&mut self) -> Option<i64> {
+    fn free_port(&mut self, moved: &mut Moved) -> Option<i64> {
         let next = self.next_port.clamp(*NODE_PORTS.start(), *NODE_PORTS.end());
         let free = (next..=*NODE_PORTS.end()).chain(NODE_PORTS).find(|port| !self.ports.contains(port))?;
-        self.ports.insert(free);
+        self.take_port(free, moved);
         self.next_port = free + 1;
         Some(free)
     }
+}
+
+/// What one Service was given, and what it gave back.
+#[derive(Debug, Default)]
+struct Moved {
+    addresses: Vec<u32>,
+    ports: Vec<i64>,
+    freed_addresses: Vec<u32>,
+    freed_ports: Vec<i64>,
+}
+
+/// The addresses and node ports that a Service has.
+fn held(service: &Value) -> (Vec<u32>, Vec<i64>) {
+    let addresses = texts(service, "spec.clusterIPs").into_iter().filter_map(offset).collect();
+    let ports = items(service, "spec.ports").iter().map(|port| number(port, "nodePort"));
+    let ports = ports.chain([number(service, "spec.healthCheckNodePort")]).filter(|port| *port != 0).collect();
+    (addresses, ports)
 }
 
 /// The place of an address in the network of Services.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::value::{at, has, items, members, number, text};
@@ -17,6 +19,9 @@ pub fn of_resource(group: &str, version: &str, plural: &str) -> Option<&'static 
 
 /// What is said of an object of a resource, by its qualified name; `old` is the one before.
 pub fn of_object(resource: &str, new: &Value, old: Option<&Value>) -> Vec<String> {
+    if resource == "secrets" {
+        return certificate(new).into_iter().collect();
+    }
     let generation = |object: &Value| number(object, "metadata.generation");
     // A change of labels or of the status is none of what pods are made of.
     if resource != "pods" && old.is_some_and(|old| generation(old) == generation(new)) {
@@ -52,6 +57,19 @@ pub fn of_object(resource: &str, new: &Value, old: Option<&Value>) -> Vec<String
         warnings.push(format!("{prefix}spec.terminationGracePeriodSeconds: {detail}"));
     }
     warnings
+}
+
+/// A certificate or key that is none.
+fn certificate(secret: &Value) -> Option<String> {
+    if text(secret, "type") != "kubernetes.io/tls" {
+        return None;
+    }
+    let is_pem = |name: &str| {
+        let bytes = STANDARD.decode(at(secret, "data").get(name)?.as_str()?).ok()?;
+        String::from_utf8_lossy(&bytes).contains("-----BEGIN ").then_some(())
+    };
+    let found = [("tls.crt", "certificate"), ("tls.key", "key")].into_iter().find(|(name, _)| is_pem(name).is_none());
+    found.map(|(_, what)| format!("tls: failed to find any PEM data in {what} input"))
 }
 
 /// Annotations that nobody reads any more.

@@ -298,18 +298,30 @@ impl Store {
         let inside = |key: &Key| key.0.starts_with(&prefix);
         let now = table.objects.range((start.clone(), Bound::Unbounded)).take_while(|(key, _)| inside(key));
         let Some(at) = at.filter(|at| *at < self.revision) else { return Ok(now.collect()) };
-        let mut then: BTreeMap<&Key, &Arc<Stored>> = now.collect();
+        // The newest change is taken back first, so that of each object the oldest of the changes decides.
+        let mut before: BTreeMap<&Key, Option<&Arc<Stored>>> = BTreeMap::new();
         for change in table.changes_after(at)?.rev() {
             let behind = match &start {
                 Bound::Excluded(after) => change.key > *after,
                 _ => true,
             };
-            match &change.previous {
-                Some(previous) if behind && inside(&change.key) => then.insert(&change.key, previous),
-                _ => then.remove(&change.key),
-            };
+            if behind && inside(&change.key) {
+                before.insert(&change.key, change.previous.as_ref());
+            }
         }
-        Ok(then.into_iter().collect())
+        let mut then = Vec::new();
+        let mut before = before.into_iter().peekable();
+        for (key, stored) in now {
+            while let Some((other, previous)) = before.next_if(|(other, _)| *other < key) {
+                then.extend(previous.map(|previous| (other, previous)));
+            }
+            match before.next_if(|(other, _)| *other == key) {
+                Some((_, previous)) => then.extend(previous.map(|previous| (key, previous))),
+                None => then.push((key, stored)),
+            }
+        }
+        then.extend(before.filter_map(|(key, previous)| Some((key, previous?))));
+        Ok(then)
     }
 
     /// The first change of a resource after a revision; none yet: `None`.

@@ -143,7 +143,7 @@ fn webhook(errors: &mut Errors, base: &str, hook: &Value) {
     }
     one_of_if_any(errors, hook, base, "failurePolicy", &["Fail", "Ignore"]);
     one_of_if_any(errors, hook, base, "matchPolicy", &["Equivalent", "Exact"]);
-    if has(hook, "sideEffects") {
+    if !text(hook, "sideEffects").is_empty() {
         one_of(errors, hook, base, "sideEffects", &["None", "NoneOnDryRun"]);
     } else {
         let detail = "must specify one of None, NoneOnDryRun";

@@ -37,12 +37,22 @@ pub(super) fn normal(format: Format, value: &mut Value) {
 fn time(text: &str, digits: usize) -> Option<String> {
     let time: jiff::Timestamp = text.parse().ok()?;
     let written = time.strftime("%Y-%m-%dT%H:%M:%S").to_string();
-    let micros = time.subsec_microsecond() + 1_000 * time.subsec_millisecond();
-    Some(if digits == 0 { format!("{written}Z") } else { format!("{written}.{micros:06}Z") })
+    Some(if digits == 0 { format!("{written}Z") } else { format!("{written}.{:06}Z", time.subsec_microsecond()) })
 }
 
 /// Without the line breaks that base64 may have.
 fn bytes(text: &str) -> Option<String> {
     let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     Some(STANDARD.encode(STANDARD.decode(text).ok()?))
+}
+
+#[test]
+fn times_are_written_with_all_their_digits() {
+    for (text, digits, written) in [
+        ("2026-11-24T01:50:54.130653Z", 6, "2026-11-24T01:50:54.130653Z"),
+        ("2026-11-24T02:50:54.000100+01:00", 6, "2026-11-24T01:50:54.000100Z"),
+        ("2026-11-24T01:50:54.9Z", 0, "2026-11-24T01:50:54Z"),
+    ] {
+        assert_eq!(time(text, digits).as_deref(), Some(written));
+    }
 }
