@@ -1,6 +1,7 @@
 //! OpenAPI documents: what clients check and merge objects by before they send them. As the real server's, less descriptions
 //! and the paths of watches of old.
 
+mod binary;
 mod custom;
 mod paths;
 mod swagger;
@@ -25,6 +26,7 @@ const VERSION: &str = "1.37";
 /// Answers `/openapi/v2`, `/openapi/v3` and what is below; `None`: there is no such document.
 pub fn answer(resources: &Resources, path: &str, headers: &HeaderMap) -> Option<Reply> {
     let path = path.strip_prefix("/openapi/")?.trim_end_matches('/');
+    let Some(form) = Form::accepted(headers, path == "v2") else { return Some(Reply::text(406, "")) };
     let document = match path {
         "v2" => swagger::document(&all(resources)),
         "v3" => index(resources),
@@ -33,8 +35,36 @@ pub fn answer(resources: &Resources, path: &str, headers: &HeaderMap) -> Option<
             document(resources, group, version)?
         }
     };
-    // The binary form is not told; clients that ask for it alone look for another way then.
-    Some(if accepts_json(headers) { Reply::json(200, &document) } else { Reply::text(406, "") })
+    Some(match form {
+        Form::Json => Reply::json(200, &document),
+        Form::Binary => {
+            let mut reply = Reply::pieces(200, vec![binary::document(&document).into()]);
+            binary::TYPE.clone_into(&mut reply.content_type);
+            reply
+        }
+    })
+}
+
+/// How a document is told.
+enum Form {
+    Json,
+    Binary,
+}
+
+impl Form {
+    /// The first that a client accepts and that there is; a client that says nothing gets JSON.
+    fn accepted(headers: &HeaderMap, has_binary: bool) -> Option<Self> {
+        let values = headers.get_all(ACCEPT).iter().flat_map(|value| value.to_str().unwrap_or_default().split(','));
+        let mut ranges = values.map(|range| range.split(';').next().unwrap_or_default().trim());
+        if !headers.contains_key(ACCEPT) {
+            return Some(Self::Json);
+        }
+        ranges.find_map(|range| match range {
+            "application/json" | "application/*" | "*/*" => Some(Self::Json),
+            binary::TYPE | binary::OLD_TYPE if has_binary => Some(Self::Binary),
+            _ => None,
+        })
+    }
 }
 
 /// The group and version of the path of a document below the index.
@@ -43,13 +73,6 @@ fn group_version(path: &str) -> Option<(&str, &str)> {
         Some(rest) => rest.split_once('/'),
         None => path.strip_prefix("api/").map(|version| ("", version)),
     }
-}
-
-fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(ACCEPT).iter().flat_map(|value| value.to_str().unwrap_or_default().split(','));
-    let known = ["application/json", "application/*", "*/*"];
-    !headers.contains_key(ACCEPT)
-        || values.any(|range| known.contains(&range.split(';').next().unwrap_or_default().trim()))
 }
 
 /// Which documents there are. An address changes with its document, for clients keep documents by their address.

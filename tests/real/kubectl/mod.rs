@@ -47,7 +47,12 @@ impl Place {
             .env("HOME", home);
         command.env("KUBECONFIG", home.join("kubeconfig")).env("KUBECACHEDIR", home.join("cache")).env("TZ", "UTC");
         let output = command.output().unwrap();
-        let told = |bytes: &[u8]| normal(&String::from_utf8_lossy(bytes));
+        let told = |bytes: &[u8]| {
+            // The order of the members of an object means nothing.
+            let parsed = serde_json::from_slice::<serde_json::Value>(bytes).ok().filter(serde_json::Value::is_object);
+            let text = parsed.map(|value| format!("{value:#}\n"));
+            normal(&text.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned()))
+        };
         let (out, errors) = (told(&output.stdout), told(&output.stderr));
         let errors: String = errors.lines().map(|line| format!("! {line}\n")).collect();
         format!("{out}{errors}({})\n", output.status.code().unwrap_or(-1))
