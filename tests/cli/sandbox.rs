@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
 use kube::api::ListParams;
@@ -124,4 +125,39 @@ fn changes_by_hand_say_what_is_wrong_with_them() {
     let (code, _) = sandbox.end("TERM");
     assert_eq!(code, Some(0));
     assert!(dir.join("kubeconfig").exists(), "a folder that was named stays");
+}
+
+#[test]
+fn kept_data_goes_on_where_it_ended() {
+    let folder = TempDir::new().unwrap();
+    let dir = folder.path().join("kept");
+    let data = ["--data", dir.to_str().unwrap()];
+    let mut sandbox = Surroundings::new(None).sandbox(&data);
+    sandbox.wait_line("All 10 applications are Synced and Healthy");
+    sandbox.wait_line("What happens:");
+    let program = env!("CARGO_BIN_EXE_driftless");
+    let to = format!("--dir {}", dir.display());
+    sandbox.run_shell(&format!("{program} sandbox drift edit namespace/default metadata.labels.kept=yes {to}"));
+    let overlay = dir.join("repository/apps/order-service/overlays/production/kustomization.yaml");
+    fs::write(&overlay, fs::read_to_string(&overlay).unwrap().replace("count: 3", "count: 4")).unwrap();
+    sandbox.run_shell(&format!("git -C {}/repository commit --all --message four", dir.display()));
+    sandbox.wait_line("synced to");
+    let (code, left) = sandbox.end("INT");
+    assert_eq!((code, entries(&left)), (Some(0), 0));
+    let mode = fs::metadata(dir.join("api-server.redb")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it holds Secrets");
+
+    let mut again = Surroundings::new(None).sandbox(&[&data[..], &["--output", "json"]].concat());
+    let state: Value = serde_json::from_str(&again.wait_line("{")).unwrap();
+    assert_eq!(state["ready"], true);
+    let kubeconfig = std::path::PathBuf::from(state["kubeconfig"].as_str().unwrap());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let client = control_plane::client(&kubeconfig, "sandbox").await;
+        let namespace = Api::<Namespace>::all(client.clone()).get("default").await.unwrap();
+        assert_eq!(namespace.metadata.labels.unwrap()["kept"], "yes");
+        let web = Api::<Deployment>::namespaced(client, "production").get("order-service").await.unwrap();
+        assert_eq!(web.spec.unwrap().replicas, Some(4));
+    });
+    assert_eq!(again.end("TERM").0, Some(0));
 }

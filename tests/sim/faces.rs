@@ -70,3 +70,24 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     let request = Request::post("/api/v1/namespaces/default/configmaps").body(body).unwrap();
     assert_eq!(shared().respond(request).await.status(), 413);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_ends_its_watches_and_takes_no_more() {
+    crate::support::control_plane::install_tls();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stopped = CancellationToken::new();
+    let serving = tokio::spawn(shared().serve(listener, stopped.clone()));
+    let stop = stopped.clone();
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut http = Http::new(&format!("http://{address}"));
+        let request = Request::get("/api/v1/namespaces?watch=true&resourceVersion=1").body(Vec::new()).unwrap();
+        let watch = http.watch(request).unwrap();
+        stop.cancel();
+        while let Next::Event(_) = http.event(watch, PATIENCE) {}
+        matches!(http.event(watch, PATIENCE), Next::End)
+    });
+    assert!(ended.await.unwrap(), "it ends by itself, and long before its timeout");
+    tokio::time::timeout(PATIENCE, serving).await.unwrap().unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}

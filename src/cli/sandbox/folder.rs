@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::error::CommandError;
@@ -106,6 +106,15 @@ pub(super) fn usual() -> PathBuf {
     std::env::temp_dir().join(NAME)
 }
 
+/// Makes sure that a file is there and only we may read it.
+pub(super) fn make_private(path: &Path) -> Result<(), CommandError> {
+    let make = || {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))
+    };
+    make().map_err(|error| CommandError::failure(format_args!("{} can't be written: {error}", path.display())))
+}
+
 /// Writes a file that only we may read, whole or not at all.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), CommandError> {
     let write = || {
@@ -176,7 +185,7 @@ mod tests {
 
     #[test]
     fn folders_of_others_are_left_alone() {
-        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        use std::os::unix::fs::symlink;
         let base = tempfile::tempdir().unwrap();
         let open = base.path().join("driftless-sandbox");
         fs::create_dir(&open).unwrap();

@@ -69,6 +69,9 @@ async fn sandbox(start: &Start, load: Load, folder: &Folder) -> Result<(), Comma
     let address = listener.local_addr().map_err(CommandError::failure)?;
     let server = format!("https://{address}");
     let file = start.data.as_ref().map(|_| folder.path().join(STATE_FILE));
+    if let Some(file) = &file {
+        folder::make_private(file)?;
+    }
     let cluster = Cluster::new(file.as_deref())?;
     let users = [("sandbox", cluster.person.as_str()), ("agent", cluster.agent.as_str())];
     let kubeconfig = state::write_kubeconfig(folder.path(), &server, &certificate.authority, &users)?;
@@ -236,7 +239,8 @@ impl Running<'_> {
             if !up {
                 self.screen.passing(&format!("  {well} of {} ...", all.max(expected)));
             }
-            if !up && well == all && all >= expected {
+            // An earlier sandbox has left its Applications' states, but nobody who leads.
+            if !up && well == all && all >= expected && self.leader.borrow().is_some() {
                 up = true;
                 self.state.ready = true;
                 self.welcome(patience)?;
