@@ -163,6 +163,7 @@ impl Stepping {
                 version: "v1".into(),
                 desired: Some(desired),
                 stage: Default::default(),
+                wave: Default::default(),
                 no_prune: false,
                 expected: Some(Expected { desired, footprint }),
                 live: Some(LiveRecord {
@@ -207,6 +208,7 @@ impl Stepping {
             footprint,
             health: None,
             deleting: false,
+            wave: 0,
             protection: Protection::default(),
             managed_fields: None,
         };

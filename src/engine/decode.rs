@@ -19,6 +19,7 @@ use super::health;
 use super::ids::{Gvk, ObjectKey, TrackingId};
 use super::live::{LiveObject, Protection};
 use super::names::{INSTANCE_LABEL, STAMP_ANNOTATION, SYNC_OPTIONS_ANNOTATION, TRACKING_ANNOTATION};
+use super::wave::wave_number;
 
 /// Helm's annotation that keeps an object when its release goes; Argo CD honours it when an application is deleted, not
 /// when it prunes.
@@ -110,6 +111,7 @@ fn metadata(body: &Body<'_>, gvk: &Gvk) -> Result<LiveObject, DecodeError> {
         footprint: None,
         health: None,
         deleting: text("deletionTimestamp").is_some(),
+        wave: wave_number(annotation).unwrap_or_default(),
         protection: protection(annotation(SYNC_OPTIONS_ANNOTATION), annotation(RESOURCE_POLICY)),
         managed_fields: body.managed_fields.map(|text| text.get().into()),
     })
@@ -221,6 +223,7 @@ mod tests {
                 "annotations": {
                     "driftless.dev/manifest": stamp.to_string(),
                     "argocd.argoproj.io/tracking-id": "shop:/ConfigMap:shop/web",
+                    "argocd.argoproj.io/sync-wave": "-3",
                     "argocd.argoproj.io/sync-options": "ServerSideApply=true, Prune=false,Delete=confirm",
                 },
                 "managedFields": [{"manager": "driftless", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"f:data": {"f:a": {}}}}],
@@ -233,6 +236,7 @@ mod tests {
         assert_eq!(live.tracking.as_ref().map(|id| &*id.instance), Some("shop"));
         assert_eq!((live.instance.as_deref(), live.stamp), (Some("0123456789abcdef"), Some(stamp)));
         assert_eq!(live.protection, Protection { no_prune: true, no_delete: true, prune_allowed: false });
+        assert_eq!(live.wave, -3);
         assert!(!live.deleting && live.footprint.is_some());
         assert_eq!(live.managed_fields.as_deref(), Some(&*object["metadata"]["managedFields"].to_string()));
 

@@ -17,6 +17,7 @@ use super::names::STAMP_ANNOTATION;
 use super::redact::truncate;
 use super::scope::{Scope, Scopes};
 use super::tracking::{Owner, bucket};
+use super::wave::{Wave, pull_ahead};
 
 /// A manifest as a renderer made it, before anything of Driftless is on it. Its `Debug` form shows no content: it may be
 /// a Secret's.
@@ -60,13 +61,16 @@ pub struct DesiredObject {
     pub version: Arc<str>,
     /// Hash of the canonical manifest with tracking metadata, without the stamp.
     pub hash: Hash,
-    /// When it is applied relative to the others.
+    /// When it is applied relative to the others of its wave.
     pub stage: Stage,
+    /// Its wave.
+    #[serde(default, skip_serializing_if = "Wave::is_default")]
+    pub wave: Wave,
     /// `argocd.argoproj.io/sync-options: Prune=false` in the manifest.
     pub no_prune: bool,
 }
 
-/// Order of a sync: a stage begins when the one before has been applied. Within a stage objects go in parallel.
+/// Order within a wave: a stage begins when the one before has been applied. Within a stage objects go in parallel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Stage {
     /// Namespaces: what is in them needs them.
@@ -146,7 +150,7 @@ impl DesireContext<'_> {
 }
 
 /// Version of this stage, part of the memo: counted up when [`desire`] makes something else of the same manifests.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What a rendering desires, with the bodies. Its `Debug` form shows no body: it may be a Secret's.
 #[derive(Clone, PartialEq)]
@@ -212,6 +216,7 @@ pub fn desire(manifests: Vec<Manifest>, context: &DesireContext<'_>) -> Result<D
         desired.set.objects.push(made.object);
         desired.bodies.push(made.body);
     }
+    pull_ahead(&mut desired.set.objects, &scopes.defined());
     Ok(desired)
 }
 
@@ -244,7 +249,7 @@ fn make(
     let Some(Value::Object(metadata)) = object.get_mut("metadata") else {
         return Err("`metadata` must be a map".to_owned());
     };
-    let options = read_annotations(metadata)?;
+    let (options, wave) = read_annotations(metadata)?;
     let namespace = settle_namespace(metadata, scope, context.namespace)?;
     let name = metadata.get("name").and_then(Value::as_str).unwrap_or_default();
     let key = ObjectKey::new(gvk.group.clone(), gvk.kind.clone(), namespace, name);
@@ -256,7 +261,8 @@ fn make(
     canonical(&Value::Object(object), &mut body);
     let hash = if key.is_secret() { Hash::keyed(context.hash_key, &body) } else { Hash::of(&body) };
     let stage = stage(&key.group, &key.kind);
-    let object = DesiredObject { key, version: gvk.version.clone(), hash, stage, no_prune: options.no_prune };
+    let wave = Wave { number: wave, ..Wave::default() };
+    let object = DesiredObject { key, version: gvk.version.clone(), hash, stage, wave, no_prune: options.no_prune };
     Ok(Made { object, body, origin, times: 1 })
 }
 

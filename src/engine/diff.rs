@@ -63,6 +63,7 @@ mod tests {
             version: "v1".into(),
             desired: desired.map(hash),
             stage: Default::default(),
+            wave: Default::default(),
             no_prune: false,
             expected: expected
                 .map(|(desired, footprint)| Expected { desired: hash(desired), footprint: hash(footprint) }),

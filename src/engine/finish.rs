@@ -18,6 +18,7 @@ impl Engine {
         let now = step.now;
         let Some(sync) = &mut app.sync else { return };
         let revision = sync.revision.clone();
+        app.waiting = None;
         if let Some(message) = failure {
             let policy = RetryPolicy::from_spec(sync.operation.retry.as_ref(), sync.automated).ok();
             if let Some(delay) = policy.and_then(|policy| policy.next_delay(sync.retries.into())) {

@@ -17,7 +17,7 @@ impl Engine {
     pub(super) fn attend(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) {
         let now = step.now.instant;
         let Some(object) = self.objects.get_mut(key) else { return };
-        if object.flight.is_some() || app.sync.as_ref().is_some_and(|sync| sync.has(object.record.stage, key)) {
+        if object.flight.is_some() || app.sync.as_ref().is_some_and(|sync| sync.has(object.record.turn(), key)) {
             return;
         }
         if let Some(at) = object.volatile.as_ref().and_then(|volatile| volatile.not_before).filter(|at| *at > now) {

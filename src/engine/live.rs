@@ -30,6 +30,8 @@ pub struct LiveObject {
     pub health: Option<Health>,
     /// Whether `metadata.deletionTimestamp` is set.
     pub deleting: bool,
+    /// Number of the wave that it was applied in (annotation `argocd.argoproj.io/sync-wave`); 0 where that can't be read.
+    pub wave: i32,
     /// Live annotations and finalizer that forbid deletes.
     pub protection: Protection,
     /// `metadata.managedFields` as JSON text: whose fields are whose, for blame and coverage.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::desired::Stage;
 use super::names::SYNC_OPTIONS_ANNOTATION;
 use super::options::{ObjectOptions, object_options};
+use super::wave::wave_number;
 
 /// Fields of `metadata` that only the API server writes (DESIGN section 4, canonical form).
 const SERVER_METADATA: [&str; 6] =
@@ -71,11 +72,10 @@ fn text_map(field: &str, value: Value) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// What an object's annotations ask for. Hooks, waves and options that Driftless doesn't serve are refused: read as plain
-/// objects they would be applied at the wrong time. The error is a sentence.
-pub(super) fn read_annotations(metadata: &Map<String, Value>) -> Result<ObjectOptions, String> {
+/// What an object's annotations ask for: its options and the number of its wave. Hooks and options that Driftless doesn't
+/// serve are refused: read as plain objects they would be applied at the wrong time. The error is a sentence.
+pub(super) fn read_annotations(metadata: &Map<String, Value>) -> Result<(ObjectOptions, i32), String> {
     const HOOKS: [&str; 2] = ["argocd.argoproj.io/hook", "helm.sh/hook"];
-    const WAVES: [&str; 2] = ["argocd.argoproj.io/sync-wave", "helm.sh/hook-weight"];
     let text = |name: &str| {
         metadata.get("annotations").and_then(|all| all.get(name)).map(|value| value.as_str().unwrap_or_default())
     };
@@ -84,15 +84,10 @@ pub(super) fn read_annotations(metadata: &Map<String, Value>) -> Result<ObjectOp
             "it is a hook (annotation `{hook}`), which Driftless doesn't support yet; remove it from the path, or the annotation if it may be applied as a plain object"
         ));
     }
-    for wave in WAVES {
-        if text(wave).is_some_and(|wave| wave.trim().parse() != Ok(0)) {
-            return Err(format!(
-                "it has a wave (annotation `{wave}`), which Driftless doesn't support yet; remove the annotation or set it to \"0\""
-            ));
-        }
-    }
+    let wave = wave_number(text)?;
     let options = text(SYNC_OPTIONS_ANNOTATION).map_or_else(|| Ok(ObjectOptions::default()), object_options);
-    options.map_err(|problem| format!("annotation `{SYNC_OPTIONS_ANNOTATION}`: {problem}"))
+    let options = options.map_err(|problem| format!("annotation `{SYNC_OPTIONS_ANNOTATION}`: {problem}"))?;
+    Ok((options, wave))
 }
 
 /// When objects of a kind are applied relative to others.
@@ -184,21 +179,21 @@ mod tests {
             ("argocd.argoproj.io/hook", "PreSync"),
             ("argocd.argoproj.io/hook", "Skip"),
             ("helm.sh/hook", "crd-install"),
-            ("argocd.argoproj.io/sync-wave", "-1"),
             ("argocd.argoproj.io/sync-wave", "first"),
-            ("helm.sh/hook-weight", "5"),
+            ("helm.sh/hook-weight", "heavy"),
             ("argocd.argoproj.io/sync-options", "Replace=true"),
         ] {
             let problem = read(name, Value::from(value)).unwrap_err();
             assert!(problem.contains(name), "{problem}");
         }
-        for (name, value, no_prune) in [
-            ("argocd.argoproj.io/sync-wave", "0", false),
-            ("argocd.argoproj.io/hook-delete-policy", "HookSucceeded", false),
-            ("argocd.argoproj.io/sync-options", "Prune=false", true),
-            ("other", "x", false),
+        for (name, value, no_prune, wave) in [
+            ("argocd.argoproj.io/sync-wave", "-1", false, -1),
+            ("helm.sh/hook-weight", "5", false, 5),
+            ("argocd.argoproj.io/hook-delete-policy", "HookSucceeded", false, 0),
+            ("argocd.argoproj.io/sync-options", "Prune=false", true, 0),
+            ("other", "x", false, 0),
         ] {
-            assert_eq!(read(name, Value::from(value)), Ok(ObjectOptions { no_prune }), "{name}");
+            assert_eq!(read(name, Value::from(value)), Ok((ObjectOptions { no_prune }, wave)), "{name}");
         }
     }
 

@@ -38,6 +38,7 @@ pub mod options;
 mod outcome;
 pub mod ownership;
 pub mod path;
+mod progress;
 mod prune;
 pub mod record;
 pub mod redact;
@@ -58,5 +59,6 @@ mod teardown;
 pub mod time;
 pub mod tracking;
 pub mod view;
+pub mod wave;
 
 pub use step::Engine;

@@ -11,6 +11,7 @@ use super::record::{LiveRecord, ObjectRecord, StoreOp};
 use super::state::{Flight, Object, Owner, Timer, WatchState, owner_of, watch_of};
 use super::step::{Engine, Step};
 use super::tracking::instance_name;
+use super::wave::Wave;
 
 impl Protection {
     /// Bits for the store: no prune 1, no delete 2, prune allowed 4.
@@ -89,8 +90,9 @@ impl Object {
     /// What its application desires of it, as a claim.
     pub(super) fn claim(&self, key: &ObjectKey) -> Option<DesiredObject> {
         let record = &self.record;
-        let (version, stage, no_prune) = (record.version.clone(), record.stage, record.no_prune);
-        record.desired.map(|hash| DesiredObject { key: key.clone(), version, hash, stage, no_prune })
+        let ObjectRecord { stage, wave, no_prune, .. } = *record;
+        let version = record.version.clone();
+        record.desired.map(|hash| DesiredObject { key: key.clone(), version, hash, stage, wave, no_prune })
     }
 
     /// Another application inherits it. Until that has applied it, it is not proven to be that one's.
@@ -201,6 +203,7 @@ impl Engine {
             version: live.version.clone(),
             desired: None,
             stage: Default::default(),
+            wave: Wave { number: live.wave, ..Wave::default() },
             no_prune: false,
             expected: None,
             live: None,

@@ -3,7 +3,7 @@
 //! The rules are those of the prune-safety list of the API server reference (3.3) and of DESIGN sections 5 and 7; each has
 //! a test in `tests/engine/prune.rs`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::application::{ALLOW_PRUNE, RESOURCES_FINALIZER_BACKGROUND};
@@ -16,6 +16,7 @@ use super::options::Propagation;
 use super::record::StoreOp;
 use super::state::{App, Flight, Object, Owner, SyncPhase, Timer, Verdict, Watch, WatchState, watch_of};
 use super::step::{Engine, Step};
+use super::wave::Wave;
 
 /// Kinds that a prune leaves alone unless the live object says `Prune=true`: a mistake there takes much more with it than
 /// one object.
@@ -108,29 +109,63 @@ impl Engine {
             };
         }
         app.condition(PRUNE_HELD, None, step.now.wall);
-        app.waiting = None;
-        let mut waits = false;
-        let uids = self.desired_uids(app);
-        let no_prune = app.plan.as_ref().is_ok_and(|plan| plan.options.no_prune);
+        self.prune_waves(app, extras, step);
+    }
+
+    /// Argo CD's order: the last wave goes first, and the one before it when all of that is gone.
+    fn prune_waves(&mut self, app: &mut App, extras: Vec<ObjectKey>, step: &mut Step<'_>) {
+        let mut waves: BTreeMap<Wave, Vec<ObjectKey>> = BTreeMap::new();
         for key in extras {
-            let Some(object) = self.objects.get(&key) else { continue };
-            if app.sync.as_ref().is_some_and(|sync| sync.results.contains_key(&key)) {
-                continue;
+            let wave = self.objects.get(&key).map(|object| object.record.wave).unwrap_or_default();
+            waves.entry(wave).or_default().push(key);
+        }
+        let uids = self.desired_uids(app);
+        while let Some((wave, keys)) = waves.pop_last() {
+            let fates: Vec<Pruned> = keys.iter().map(|key| self.prune_one(app, key, &uids, step)).collect();
+            if fates.contains(&Pruned::Waits) {
+                app.waiting = None;
+                return;
             }
-            if self.claimed(&key) {
-                self.forget(app, &key, step);
-                continue;
-            }
-            let watch = self.watches.get(&watch_of(&key, &object.record.version));
-            match spared(&key, object, watch, &uids, no_prune) {
-                Some(Spared::Kept(why)) => app.record_result(&key, "PruneSkipped", Some(why.into())),
-                Some(Spared::NotYet) if object.deleting() => app.record_result(&key, "Pruned", None),
-                Some(Spared::NotYet) => waits = true,
-                None => waits |= !self.delete(app, &key, step),
+            let going = fates.iter().filter(|fate| **fate == Pruned::Going).count();
+            if going > 0 && !waves.is_empty() {
+                let what = format!("waiting for deletion of {going} objects of wave {}", wave.number);
+                return self.show_waiting(app, what);
             }
         }
-        if !waits {
-            self.finish_if_landed(app, step);
+        app.waiting = None;
+        self.finish_if_landed(app, step);
+    }
+
+    /// Prunes one object, unless that was tried already.
+    fn prune_one(
+        &mut self,
+        app: &mut App,
+        key: &ObjectKey,
+        desired_uids: &BTreeSet<Arc<str>>,
+        step: &mut Step<'_>,
+    ) -> Pruned {
+        let Some(object) = self.objects.get(key) else { return Pruned::Done };
+        if let Some(result) = app.sync.as_ref().and_then(|sync| sync.results.get(key)) {
+            return if result.status == "Pruned" { Pruned::Going } else { Pruned::Done };
+        }
+        if self.claimed(key) {
+            self.forget(app, key, step);
+            return Pruned::Done;
+        }
+        let watch = self.watches.get(&watch_of(key, &object.record.version));
+        let no_prune = app.plan.as_ref().is_ok_and(|plan| plan.options.no_prune);
+        match spared(key, object, watch, desired_uids, no_prune) {
+            Some(Spared::Kept(why)) => {
+                app.record_result(key, "PruneSkipped", Some(why.into()));
+                Pruned::Done
+            }
+            Some(Spared::NotYet) if object.deleting() => {
+                app.record_result(key, "Pruned", None);
+                Pruned::Going
+            }
+            Some(Spared::NotYet) => Pruned::Waits,
+            None if self.delete(app, key, step) => Pruned::Going,
+            None => Pruned::Waits,
         }
     }
 
@@ -347,6 +382,17 @@ impl Engine {
         self.reassess(key);
         self.dirty.insert(owner);
     }
+}
+
+/// How far the prune of one object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pruned {
+    /// It can't be sent yet.
+    Waits,
+    /// It was sent; the object is on its way out.
+    Going,
+    /// It is gone, or stays.
+    Done,
 }
 
 /// Condition of a prune that waits for a person.

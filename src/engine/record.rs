@@ -10,6 +10,7 @@ use super::hash::Hash;
 use super::health::HealthCode;
 use super::ids::{AppKey, Gvk, ObjectKey, RepoKey, Revision};
 use super::time::Timestamp;
+use super::wave::{Turn, Wave};
 
 /// The durable record of one object of an inventory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,9 +24,12 @@ pub struct ObjectRecord {
     /// Hash of the manifest that Git wants; `None`: it left Git.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<Hash>,
-    /// Order in a sync.
+    /// Order in its wave.
     #[serde(rename = "s", default)]
     pub stage: Stage,
+    /// Its wave.
+    #[serde(rename = "w", default, skip_serializing_if = "Wave::is_default")]
+    pub wave: Wave,
     /// `Prune=false` in the manifest.
     #[serde(rename = "np", default, skip_serializing_if = "std::ops::Not::not")]
     pub no_prune: bool,
@@ -45,15 +49,21 @@ impl ObjectRecord {
             version: object.version.clone(),
             desired: Some(object.hash),
             stage: object.stage,
+            wave: object.wave,
             no_prune: object.no_prune,
             expected: None,
             live: None,
         }
     }
 
+    /// Its place in a sync.
+    pub fn turn(&self) -> Turn {
+        Turn { wave: self.wave, stage: self.stage }
+    }
+
     /// Takes over what Git wants of the object now. Says whether anything changed.
     pub fn adopt(&mut self, object: &DesiredObject) -> bool {
-        let before = (self.desired, self.stage, self.no_prune, self.version.clone());
+        let before = (self.desired, self.turn(), self.no_prune, self.version.clone());
         if self.version != object.version {
             // Hashes of two API versions don't compare, and the other version has a watch of its own.
             self.expected = None;
@@ -62,8 +72,9 @@ impl ObjectRecord {
         self.version = object.version.clone();
         self.desired = Some(object.hash);
         self.stage = object.stage;
+        self.wave = object.wave;
         self.no_prune = object.no_prune;
-        before != (self.desired, self.stage, self.no_prune, self.version.clone())
+        before != (self.desired, self.turn(), self.no_prune, self.version.clone())
     }
 }
 

@@ -105,7 +105,9 @@ impl Engine {
         let now = step.now.instant;
         // While objects are being applied or looked into, what could be said now would be said otherwise in a moment. The
         // start and the end of a sync are urgent.
-        let applying = |sync: &super::state::Sync| matches!(sync.phase, SyncPhase::Namespace | SyncPhase::Applying);
+        let applying = |sync: &super::state::Sync| {
+            matches!(sync.phase, SyncPhase::Namespace | SyncPhase::Applying) && sync.unhealthy.is_none()
+        };
         let open = app.sync.as_ref().is_some_and(applying)
             || app.tally.of(Verdict::Unknown) > 0
             || app.record.revision.is_none() && app.conditions.is_empty()
@@ -369,6 +371,7 @@ pub(super) fn resource_result(key: &ObjectKey, object: &Object, result: &ObjectR
         name: key.name.clone(),
         status: result.status.into(),
         message: result.message.as_deref().map(str::to_owned),
+        hook_phase: result.phase().into(),
         sync_phase: "Sync".into(),
     }
 }

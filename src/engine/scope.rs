@@ -43,6 +43,7 @@ pub(super) struct Scopes<'a> {
 
 /// What a CustomResourceDefinition of the set says.
 struct Definition {
+    name: String,
     scope: Scope,
     versions: Vec<String>,
 }
@@ -66,6 +67,11 @@ impl<'a> Scopes<'a> {
         scope
     }
 
+    /// The kinds that the set defines, by the name of the definition.
+    pub(super) fn defined(&self) -> BTreeMap<&str, &GroupKind> {
+        self.defined.iter().map(|(kind, definition)| (definition.name.as_str(), kind)).collect()
+    }
+
     /// Hash over everything that was asked.
     pub(super) fn hash(&self) -> Hash {
         scopes_hash(self.used.iter().map(|(gvk, scope)| (gvk, *scope)))
@@ -85,7 +91,8 @@ fn definition(value: &Value) -> Option<(GroupKind, Definition)> {
     let versions = value.pointer("/spec/versions")?.as_array()?.iter();
     let served = versions.filter(|version| version.get("served") != Some(&Value::Bool(false)));
     let versions = served.filter_map(|version| Some(version.get("name")?.as_str()?.to_owned())).collect();
-    Some((GroupKind::new(text("/spec/group")?, text("/spec/names/kind")?), Definition { scope, versions }))
+    let name = text("/metadata/name").unwrap_or_default().to_owned();
+    Some((GroupKind::new(text("/spec/group")?, text("/spec/names/kind")?), Definition { name, scope, versions }))
 }
 
 #[cfg(test)]

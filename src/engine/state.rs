@@ -13,6 +13,7 @@ use super::options::AppOptions;
 use super::record::ApplicationRecord;
 use super::status::{ApplicationStatus, Condition, HistoryEntry, OperationState};
 use super::time::{Instant, Timestamp};
+use super::wave::{Turn, Wave};
 
 pub(super) use super::object::{Flight, Object, Owner, REVERTED, Tally, Verdict, owner_of, watch_of};
 
@@ -72,9 +73,15 @@ pub(super) struct Sync {
     /// Delete what left Git.
     pub prune: bool,
     /// Objects that wait to be applied, in order.
-    pub todo: BTreeSet<(Stage, ObjectKey)>,
-    /// The stage that is being applied.
+    pub todo: BTreeSet<(Turn, ObjectKey)>,
+    /// The stage of the wave that is being applied.
     pub stage: Stage,
+    /// Waves that are not done; the first is under way.
+    pub waves: BTreeSet<Wave>,
+    /// There is more than one wave: the next one waits until what this one brought is healthy.
+    pub waits: bool,
+    /// What of the first wave is applied and not healthy yet, once all of it is applied.
+    pub unhealthy: Option<BTreeSet<ObjectKey>>,
     /// Objects with a request of this sync under way.
     pub flying: BTreeSet<ObjectKey>,
     /// Only these objects, where a person chose.
@@ -105,7 +112,9 @@ pub(super) enum SyncPhase {
 pub(super) struct ObjectResult {
     /// `Synced`, `SyncFailed`, `Pruned` or `PruneSkipped`.
     pub status: &'static str,
-    /// What the API server said, redacted.
+    /// It was applied, and then found to be degraded.
+    pub degraded: bool,
+    /// What the API server said, redacted, or why it is degraded.
     pub message: Option<Box<str>>,
 }
 

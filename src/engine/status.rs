@@ -182,6 +182,9 @@ pub struct ResourceResult {
     /// Server's message, redacted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What came of it: `Running`, `Succeeded` or `Failed`.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub hook_phase: Cow<'static, str>,
     /// Always `Sync` until hooks are supported.
     pub sync_phase: Cow<'static, str>,
 }

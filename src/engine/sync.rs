@@ -1,20 +1,20 @@
 //! Bringing an application to a revision: when a sync starts, how it goes, how it ends.
 
-use super::desired::Stage;
 use super::effect::{Effect, Purpose};
 use super::event::{RequestError, RequestErrorReason};
 use super::ids::{AppKey, ObjectKey};
 use super::state::{App, ObjectResult, Sync, SyncPhase, Timer, Verdict, WatchState, watch_of};
 use super::status::OperationState;
 use super::step::{Engine, Step};
+use super::wave::{Turn, Wave};
 
 /// How often a request of a sync that failed for a passing reason is sent again before the sync calls it failed.
 const PASSING_TRIES: u32 = 5;
 
 impl Sync {
     /// Whether this sync is about to touch the object.
-    pub(super) fn has(&self, stage: Stage, key: &ObjectKey) -> bool {
-        self.flying.contains(key) || self.todo.contains(&(stage, key.clone()))
+    pub(super) fn has(&self, turn: Turn, key: &ObjectKey) -> bool {
+        self.flying.contains(key) || self.todo.contains(&(turn, key.clone()))
     }
 
     pub(super) fn selects(&self, key: &ObjectKey) -> bool {
@@ -28,12 +28,12 @@ impl Sync {
         })
     }
 
-    fn failed_among(&self, which: impl Fn(&ObjectKey) -> bool) -> bool {
-        self.results.iter().any(|(key, result)| result.status == "SyncFailed" && which(key))
+    pub(super) fn failed_among(&self, which: impl Fn(&ObjectKey) -> bool) -> bool {
+        self.results.iter().any(|(key, result)| result.is_failure() && which(key))
     }
 
     pub(super) fn failed(&self) -> usize {
-        self.results.values().filter(|result| result.status == "SyncFailed").count()
+        self.results.values().filter(|result| result.is_failure()).count()
     }
 }
 
@@ -42,7 +42,7 @@ impl App {
     pub(super) fn record_result(&mut self, key: &ObjectKey, status: &'static str, message: Option<Box<str>>) {
         if let Some(sync) = &mut self.sync {
             sync.flying.remove(key);
-            sync.results.insert(key.clone(), ObjectResult { status, message });
+            sync.results.insert(key.clone(), ObjectResult { status, degraded: false, message });
         }
     }
 
@@ -145,9 +145,8 @@ impl Engine {
         let (namespace, creates) = (plan.namespace.clone(), plan.options.create_namespace);
         let Some(sync) = &mut app.sync else { return };
         sync.results.clear();
-        sync.stage = Stage::Namespace;
         sync.phase = SyncPhase::Observing;
-        if !self.all_told(app) {
+        if !self.all_told(app, Wave::LAST) {
             return;
         }
         let own = ObjectKey::new("", "Namespace", "", namespace.clone());
@@ -158,8 +157,7 @@ impl Engine {
             sync.phase = SyncPhase::Namespace;
             step.emit(Effect::EnsureNamespace { app: app.key().clone(), namespace, epoch });
         } else {
-            sync.phase = SyncPhase::Applying;
-            self.gather(app);
+            self.begin_waves(app);
         }
     }
 
@@ -168,12 +166,7 @@ impl Engine {
         app.ensuring = false;
         if app.sync.as_ref().is_some_and(|sync| sync.phase == SyncPhase::Namespace) {
             match result {
-                Ok(()) => {
-                    if let Some(sync) = &mut app.sync {
-                        sync.phase = SyncPhase::Applying;
-                    }
-                    self.gather(&mut app);
-                }
+                Ok(()) => self.begin_waves(&mut app),
                 Err(error) => self.namespace_failed(&mut app, &error, step),
             }
         }
@@ -195,7 +188,7 @@ impl Engine {
     }
 
     /// Everything that is not as Git wants it and was not tried in this run is to be applied.
-    fn gather(&mut self, app: &mut App) {
+    pub(super) fn gather(&mut self, app: &mut App) {
         let Some(sync) = &mut app.sync else { return };
         for key in &app.inventory {
             let Some(object) = self.objects.get_mut(key) else { continue };
@@ -204,58 +197,13 @@ impl Engine {
                     volatile.failures = 0;
                     volatile.not_before = None;
                 }
-                sync.todo.insert((object.record.stage, key.clone()));
+                sync.todo.insert((object.record.turn(), key.clone()));
             }
         }
-    }
-
-    fn advance_applying(&mut self, app: &mut App, step: &mut Step<'_>) {
-        if app.sync.as_ref().is_none_or(|sync| sync.phase != SyncPhase::Applying) {
-            return;
-        }
-        loop {
-            let Some(sync) = &mut app.sync else { return };
-            let Some((stage, key)) = sync.todo.first().cloned() else { break };
-            if stage != sync.stage {
-                if !sync.flying.is_empty() {
-                    return;
-                }
-                let early =
-                    |key: &ObjectKey| self.objects.get(key).is_some_and(|one| one.record.stage <= Stage::Definition);
-                if stage > Stage::Definition && sync.stage <= Stage::Definition && sync.failed_among(early) {
-                    // What comes needs what failed.
-                    sync.todo.clear();
-                    break;
-                }
-                sync.stage = stage;
-            }
-            if !self.advance_object(app, &key, step) {
-                return;
-            }
-        }
-        if app.sync.as_ref().is_none_or(|sync| !sync.flying.is_empty()) || !self.all_told(app) {
-            return;
-        }
-        if app.sync.as_ref().is_some_and(|sync| sync.failed() == 0) {
-            self.gather(app);
-            if app.sync.as_ref().is_some_and(|sync| !sync.todo.is_empty()) {
-                self.dirty.insert(app.key().clone());
-                return;
-            }
-        }
-        let failed = app.sync.as_ref().map_or(0, Sync::failed);
-        if failed > 0 {
-            let total = app.sync.as_ref().map_or(0, |sync| sync.results.len());
-            return self.finish(app, Some(format!("{failed} of {total} objects could not be applied")), step);
-        }
-        if let Some(sync) = &mut app.sync {
-            sync.phase = SyncPhase::Pruning;
-        }
-        self.advance_pruning(app, step);
     }
 
     /// Sends the next object of a sync. `false`: nothing more can be sent now.
-    fn advance_object(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) -> bool {
+    pub(super) fn advance_object(&mut self, app: &mut App, key: &ObjectKey, step: &mut Step<'_>) -> bool {
         let Some(object) = self.objects.get_mut(key) else {
             app.sync.as_mut().map(|sync| sync.todo.pop_first());
             return true;
@@ -295,8 +243,8 @@ impl Engine {
         true
     }
 
-    /// Whether every selected object's state is known; one whose watch does not work fails the sync.
-    fn all_told(&mut self, app: &mut App) -> bool {
+    /// Whether the state of every selected object up to this wave is known; one whose watch does not work fails the sync.
+    pub(super) fn all_told(&mut self, app: &mut App, last: Wave) -> bool {
         let Some(sync) = &mut app.sync else { return true };
         if app.tally.of(Verdict::Unknown) == 0 && app.tally.of(Verdict::Foreign) == 0 {
             return true;
@@ -305,6 +253,7 @@ impl Engine {
         for key in &app.inventory {
             let Some(object) = self.objects.get(key).filter(|_| sync.selects(key)) else { continue };
             let message = match object.verdict {
+                _ if object.record.wave > last => None,
                 Verdict::Foreign => Some("it belongs to another application or installation".to_owned()),
                 Verdict::Unknown => {
                     match self.watches.get(&watch_of(key, &object.record.version)).map(|watch| &watch.state) {
@@ -318,7 +267,7 @@ impl Engine {
                 _ => None,
             };
             if let Some(message) = message {
-                sync.results.insert(key.clone(), ObjectResult { status: "SyncFailed", message: Some(message.into()) });
+                sync.results.insert(key.clone(), ObjectResult::failed(message.into()));
             }
         }
         told
@@ -326,12 +275,12 @@ impl Engine {
 
     /// An object goes back into the queue of the running sync, or to attention.
     pub(super) fn requeue(&mut self, owner: &AppKey, key: &ObjectKey) {
-        let stage = self.objects.get(key).map(|object| object.record.stage);
-        if let (Some(app), Some(stage)) = (self.apps.get_mut(owner), stage) {
+        let turn = self.objects.get(key).map(|object| object.record.turn());
+        if let (Some(app), Some(turn)) = (self.apps.get_mut(owner), turn) {
             if let Some(sync) = &mut app.sync
                 && sync.flying.remove(key)
             {
-                sync.todo.insert((stage, key.clone()));
+                sync.todo.insert((turn, key.clone()));
             }
             app.attention.insert(key.clone());
             self.dirty.insert(owner.clone());
@@ -347,12 +296,12 @@ impl Engine {
                 | RequestErrorReason::UnknownKind
                 | RequestErrorReason::NamespaceUnavailable
         );
-        let stage = object.record.stage;
+        let turn = object.record.turn();
         if passing && object.volatile().failures < PASSING_TRIES {
             if let Some(sync) = &mut app.sync
                 && sync.flying.remove(key)
             {
-                sync.todo.insert((stage, key.clone()));
+                sync.todo.insert((turn, key.clone()));
             }
         } else {
             app.landed(key, "SyncFailed", Some(error.message.as_str().into()));

@@ -5,6 +5,7 @@ use super::ids::ObjectKey;
 use super::live::Protection;
 use super::state::{App, Object, Owner, Watch, WatchState, watch_of};
 use super::step::{Engine, Step};
+use super::wave::Wave;
 
 impl Engine {
     /// A deleted Application with Argo CD's finalizer deletes its objects first, and keeps the finalizer until they are
@@ -24,9 +25,13 @@ impl Engine {
             app.waiting = Some(self.searching("the deletion"));
             return;
         }
-        let keys: Vec<ObjectKey> = app.inventory.iter().cloned().collect();
-        let mut remaining = 0usize;
-        for key in keys {
+        let (mut remaining, mut last) = (0usize, None);
+        for (wave, key) in self.last_wave_first(app) {
+            // Argo CD's order: the last wave goes first, and the one before it when all of that is gone.
+            if last.is_some_and(|last| wave != last) && remaining > 0 {
+                break;
+            }
+            last = Some(wave);
             let Some(object) = self.objects.get(&key) else { continue };
             let watch = self.watches.get(&watch_of(&key, &object.record.version));
             let kept = app.plan.as_ref().is_ok_and(|plan| plan.options.no_delete);
@@ -47,12 +52,20 @@ impl Engine {
                 }
             }
         }
-        app.waiting = (remaining > 0).then(|| format!("the deletion waits for {remaining} objects to be gone"));
+        app.waiting =
+            (remaining > 0).then(|| format!("the deletion waits for {} objects to be gone", app.inventory.len()));
         if remaining == 0 {
             app.status.release = true;
             app.status.urgent = true;
             app.status.dirty = true;
         }
+    }
+
+    fn last_wave_first(&self, app: &App) -> Vec<(Wave, ObjectKey)> {
+        let wave = |key: &ObjectKey| self.objects.get(key).map(|object| object.record.wave).unwrap_or_default();
+        let mut keys: Vec<(Wave, ObjectKey)> = app.inventory.iter().map(|key| (wave(key), key.clone())).collect();
+        keys.sort_by(|(one, _), (other, _)| other.cmp(one));
+        keys
     }
 }
 

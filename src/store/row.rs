@@ -14,6 +14,7 @@ use crate::engine::hash::Hash;
 use crate::engine::health::HealthCode;
 use crate::engine::ids::AppKey;
 use crate::engine::record::{Expected, LiveRecord, ObjectRecord};
+use crate::engine::wave::Wave;
 
 /// An [`ObjectRecord`], field by field.
 #[derive(Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub(super) struct Row {
     desired: Option<Hash>,
     #[serde(rename = "s", default)]
     stage: Stage,
+    #[serde(rename = "w", default, skip_serializing_if = "Wave::is_default")]
+    wave: Wave,
     #[serde(rename = "n", default, skip_serializing_if = "std::ops::Not::not")]
     no_prune: bool,
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
@@ -65,13 +68,14 @@ fn is_zero(value: &u8) -> bool {
 impl From<&ObjectRecord> for Row {
     fn from(record: &ObjectRecord) -> Self {
         // Taken apart in full, so that a new field can't be forgotten here.
-        let ObjectRecord { app, version, desired, stage, no_prune, expected, live } = record;
+        let ObjectRecord { app, version, desired, stage, wave, no_prune, expected, live } = record;
         let footprint = expected.map(|expected| expected.footprint);
         Self {
             app: (app.namespace.clone(), app.name.clone()),
             version: version.clone(),
             desired: *desired,
             stage: *stage,
+            wave: *wave,
             no_prune: *no_prune,
             expected: expected
                 .map(|Expected { desired: of, footprint }| ExpectedRow(footprint, Said::new(of, *desired))),
@@ -132,6 +136,7 @@ impl Row {
             version: self.version,
             desired,
             stage: self.stage,
+            wave: self.wave,
             no_prune: self.no_prune,
             expected,
             live,
@@ -279,6 +284,7 @@ mod tests {
             version: "v1".into(),
             desired,
             stage: Stage::Base,
+            wave: Wave::default(),
             no_prune: false,
             expected,
             live,

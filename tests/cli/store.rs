@@ -17,6 +17,7 @@ fn object(app: &AppKey, desired: Option<Hash>, live: Option<Hash>) -> Box<Object
         version: "v1".into(),
         desired,
         stage: Default::default(),
+        wave: Default::default(),
         no_prune: false,
         expected: desired.map(|desired| Expected { desired, footprint }),
         live: live.map(|live| LiveRecord {

@@ -13,3 +13,4 @@ mod sources;
 mod status;
 mod sync;
 mod takeover;
+mod waves;

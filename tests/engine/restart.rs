@@ -81,6 +81,7 @@ impl World {
             version: "v1".into(),
             hash: manifest(name),
             stage: Default::default(),
+            wave: Default::default(),
             no_prune: false,
         };
         let set = DesiredSet { objects: desired.iter().map(object).collect(), warnings: Vec::new() };
@@ -174,6 +175,7 @@ fn live(name: &str, resource_version: u64) -> LiveObject {
         footprint: Some(footprint(name)),
         health: None,
         deleting: false,
+        wave: 0,
         protection: Default::default(),
         managed_fields: Some("[]".into()),
     }
@@ -186,6 +188,7 @@ fn synced(name: &str, resource_version: u64) -> (ObjectKey, ObjectRecord) {
         version: "v1".into(),
         desired: Some(manifest(name)),
         stage: Default::default(),
+        wave: Default::default(),
         no_prune: false,
         expected: Some(Expected { desired: manifest(name), footprint: footprint(name) }),
         live: Some(LiveRecord {

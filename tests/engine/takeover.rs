@@ -54,6 +54,7 @@ fn live(revision: &str, resource_version: u64) -> LiveObject {
         footprint: Some(Hash::of(format!("footprint of {revision}").as_bytes())),
         health: None,
         deleting: false,
+        wave: 0,
         protection: Protection::default(),
         managed_fields: Some("[]".into()),
     }
@@ -146,6 +147,7 @@ impl Bench {
             version: "v1".into(),
             hash: Hash::of(revision.as_bytes()),
             stage: Stage::Base,
+            wave: Default::default(),
             no_prune: false,
         };
         let desired = Some(Arc::new(DesiredSet { objects: vec![map], ..DesiredSet::default() }));

@@ -27,6 +27,7 @@ fn settled(app: &AppKey, number: u64) -> ObjectRecord {
         version: "v1".into(),
         desired: Some(desired),
         stage: Stage::Workload,
+        wave: Default::default(),
         no_prune: false,
         expected: Some(Expected { desired, footprint }),
         live: Some(LiveRecord {

@@ -10,6 +10,7 @@ use driftless::engine::record::{
     ApplicationRecord, AuditEntry, Expected, LiveRecord, ObjectRecord, SourceRecord, StoreOp,
 };
 use driftless::engine::time::Timestamp;
+use driftless::engine::wave::Wave;
 use driftless::store::Store;
 use driftless::store::inspect::Inspector;
 use rand::Rng;
@@ -186,6 +187,7 @@ fn random_record(rng: &mut StdRng, app: AppKey) -> ObjectRecord {
         version: "v1".into(),
         desired,
         stage: if rng.random() { Stage::Base } else { Stage::Workload },
+        wave: Wave { number: rng.random_range(-1..2), ..Wave::default() },
         no_prune: rng.random_bool(0.1),
         expected: desired
             .filter(|_| rng.random())

@@ -11,6 +11,7 @@ use driftless::engine::record::{
     ApplicationRecord, AuditEntry, Expected, LiveRecord, ObjectRecord, SourceRecord, StoreOp,
 };
 use driftless::engine::time::Timestamp;
+use driftless::engine::wave::{Phase, Wave};
 use driftless::store::Store;
 use proptest::collection::vec;
 use proptest::option::of;
@@ -66,12 +67,15 @@ fn record() -> impl Strategy<Value = ObjectRecord> {
     let stage =
         prop::sample::select(vec![Stage::Namespace, Stage::Definition, Stage::Base, Stage::Workload, Stage::Extension]);
     let expected = (hash(), hash()).prop_map(|(desired, footprint)| Expected { desired, footprint });
-    (app(), text(), of(hash()), stage, any::<bool>(), of(expected), of(live())).prop_map(
-        |(app, version, desired, stage, no_prune, expected, live)| ObjectRecord {
+    let phase = prop::sample::select(vec![Phase::PreSync, Phase::Sync, Phase::PostSync, Phase::SyncFail]);
+    let wave = (phase, any::<i32>()).prop_map(|(phase, number)| Wave { phase, number });
+    (app(), text(), of(hash()), (stage, wave), any::<bool>(), of(expected), of(live())).prop_map(
+        |(app, version, desired, (stage, wave), no_prune, expected, live)| ObjectRecord {
             app,
             version,
             desired,
             stage,
+            wave,
             no_prune,
             expected,
             live,

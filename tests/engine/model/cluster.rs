@@ -29,6 +29,7 @@ pub(crate) struct Stored {
     /// Counts what changed the footprint without a manager to blame (a webhook, an upgrade of the server).
     pub(crate) salt: u64,
     pub(crate) health: HealthCode,
+    pub(crate) wave: i32,
     /// Somebody else's finalizer keeps it after a delete.
     pub(crate) finalizer: bool,
     pub(crate) deleting: bool,
@@ -60,6 +61,7 @@ impl Stored {
             footprint,
             health: Some(Health { code: self.health, message: None }),
             deleting: self.deleting,
+            wave: self.wave,
             protection: self.protection,
             managed_fields: Some(
                 format!("{} {}", self.applied.map(|a| a.to_string()).unwrap_or_default(), self.edit).into(),
@@ -87,6 +89,7 @@ pub(crate) struct Body {
     pub(crate) key: ObjectKey,
     pub(crate) tracking: TrackingId,
     pub(crate) no_prune: bool,
+    pub(crate) wave: i32,
 }
 
 /// The cluster.
@@ -184,6 +187,7 @@ impl Cluster {
             edit: 0,
             salt: 0,
             health,
+            wave: 0,
             finalizer: false,
             deleting: false,
             protection: Protection::default(),
@@ -272,6 +276,7 @@ impl Cluster {
             object.applied = Some(hash);
             object.edit = 0;
             object.protection.no_prune = body.no_prune;
+            object.wave = body.wave;
         });
         if &*key.kind == "CustomResourceDefinition" {
             self.served.insert(GroupKind::new("example.io", "Widget"));

@@ -11,6 +11,7 @@ use driftless::engine::ids::{AppKey, ObjectKey, Revision, TrackingId};
 use driftless::engine::manifest::stage;
 use driftless::engine::revision::{Ancestry, Refs};
 use driftless::engine::tracking::instance_name;
+use driftless::engine::wave::Wave;
 
 use super::cluster::{Body, Cluster};
 
@@ -20,6 +21,7 @@ pub(crate) struct Content {
     pub(crate) text: String,
     pub(crate) version: Option<String>,
     pub(crate) no_prune: bool,
+    pub(crate) wave: i32,
 }
 
 impl From<&str> for Content {
@@ -128,14 +130,16 @@ impl Git {
         for (key, content) in manifests {
             let version = content.version.clone().unwrap_or_else(|| "v1".into());
             let tracking = TrackingId { instance: instance.as_str().into(), object: key.clone() };
-            let hash = Hash::of(format!("{tracking} {version} {} {}", content.text, content.no_prune).as_bytes());
-            self.bodies.insert(hash, Body { key: key.clone(), tracking, no_prune: content.no_prune });
+            let hash = Hash::of(format!("{tracking} {version} {content:?}").as_bytes());
+            self.bodies
+                .insert(hash, Body { key: key.clone(), tracking, no_prune: content.no_prune, wave: content.wave });
             let stage = stage(&key.group, &key.kind);
             set.objects.push(DesiredObject {
                 key,
                 version: version.as_str().into(),
                 hash,
                 stage,
+                wave: Wave { number: content.wave, ..Wave::default() },
                 no_prune: content.no_prune,
             });
         }

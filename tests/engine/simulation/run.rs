@@ -517,7 +517,7 @@ impl Run {
             if kept {
                 let version = (&*key.kind == "Deployment" && self.random.one_in(4)).then(|| "v1beta1".to_owned());
                 let text = self.random.below(3).to_string();
-                manifests.insert(key, Content { text, version, no_prune: false });
+                manifests.insert(key, Content { text, version, ..Content::default() });
             }
         }
         manifests
